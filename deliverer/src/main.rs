@@ -1,0 +1,2 @@
+//! deliverer
+fn main() {}

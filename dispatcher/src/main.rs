@@ -1,0 +1,2 @@
+//! dispatcher
+fn main() {}

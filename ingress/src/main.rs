@@ -1,0 +1,2 @@
+//! ingress
+fn main() {}

@@ -1,0 +1,21 @@
+//! The ground that the rooms stand on. It knows no room.
+//!
+//! Pure: [`domain`] what it is about; [`wire`] the bodies that travel; [`topology`] the names on the
+//! broker. Doors, two engines each: [`broker`], [`store`]. Around them: [`registry`] apps, bots and
+//! channels; [`vault`] secrets at rest; [`config`] the settings; [`clock`], [`entropy`] time and chance;
+//! [`ground`] all of it in one argument; [`lifecycle`] starting and stopping; [`telemetry`] logs; [`admin`] probes and metrics.
+
+pub mod admin;
+pub mod broker;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod entropy;
+pub mod ground;
+pub mod lifecycle;
+pub mod registry;
+pub mod store;
+pub mod telemetry;
+pub mod topology;
+pub mod vault;
+pub mod wire;

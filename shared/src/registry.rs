@@ -1,0 +1,247 @@
+//! The registry: apps, bots and channels. The stores keep it, every room caches it.
+//!
+//! It grows into the control plane (operators, publish requests, audit) without changing these
+//! entities' meaning.
+
+pub mod cache;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::domain::channel::{ChannelAction, ChannelState};
+use crate::domain::ids::{BotId, ChannelId, ClientId};
+use crate::domain::retry::Policy;
+use crate::domain::turn::Mode;
+use crate::store::StoreError;
+
+/// How an app signs its tokens; pinned per app, never read from a token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Algorithm {
+    Hs256,
+    Hs512,
+}
+
+impl Algorithm {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Hs512 => "HS512",
+        }
+    }
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Hs256, Self::Hs512].into_iter().find(|a| a.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+/// Credentials of a client.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub client_id: ClientId,
+    pub name: String,
+    pub algorithm: Algorithm,
+    /// At least 32 bytes. Encrypted at rest.
+    pub secret: SecretString,
+}
+
+/// What runs when a user says something.
+#[derive(Clone, Debug)]
+pub enum Logic {
+    /// Says back what the user said.
+    Echo,
+    /// Asks an HTTP endpoint (`docs/http-bot.md`).
+    Http(HttpLogic),
+}
+
+/// Settings of an HTTP bot.
+#[derive(Clone, Debug)]
+pub struct HttpLogic {
+    pub url: url::Url,
+    /// The value of the `Authorization` header, when the bot wants one. Encrypted at rest.
+    pub authorization: Option<SecretString>,
+    /// The deadline of one attempt at a call.
+    pub deadline: Duration,
+    /// Attempts in all within a turn; the turn's own deadline bounds them together.
+    pub attempts_max: u32,
+}
+
+/// A bot.
+#[derive(Clone, Debug)]
+pub struct Bot {
+    pub id: BotId,
+    pub name: String,
+    pub logic: Logic,
+    /// What the user reads when the bot fails.
+    pub error_message: String,
+    /// Inactivity after which the next message starts a new session.
+    pub session_timeout: Duration,
+    /// Turns of this bot that run at once in one dispatcher.
+    pub permits: u32,
+}
+
+impl Bot {
+    pub const ERROR_MESSAGE: &'static str = "Something went wrong. Please try again later.";
+    pub const SESSION_TIMEOUT: Duration = Duration::from_mins(15);
+    pub const PERMITS: u32 = 64;
+}
+
+/// Where an asynchronous channel's answers go.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// POST_URL.
+    pub post_url: url::Url,
+    /// The header that carries the access token; `authorization` by default.
+    pub token_header: String,
+    /// The header's whole value, e.g. `Bearer …`; `None` sends none. Encrypted at rest.
+    pub token: Option<SecretString>,
+    /// The Standard Webhooks secret, `whsec_…`. Encrypted at rest.
+    pub signing_secret: SecretString,
+    pub retry: Policy,
+    /// The deadline of one attempt: connecting, TLS, head and body together.
+    pub deadline: Duration,
+    /// Attempts that run at once in one deliverer.
+    pub permits: u32,
+    /// Set by a 410, cleared by an approval.
+    pub disabled: bool,
+}
+
+impl Endpoint {
+    pub const TOKEN_HEADER: &'static str = "authorization";
+    pub const DEADLINE: Duration = Duration::from_secs(15);
+    pub const PERMITS: u32 = 16;
+}
+
+/// Switches for clients that read the protocol differently (protocol §10.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compatibility {
+    /// One message is answered as `{"text":"…"}` and not as `{"text":["…"]}`.
+    pub single_as_string: bool,
+    /// The quotes of a template inside a text are `&quot;`, as the platform's are.
+    pub escape_templates: bool,
+}
+
+impl Default for Compatibility {
+    fn default() -> Self {
+        Self { single_as_string: true, escape_templates: true }
+    }
+}
+
+/// One webhook instance of a bot.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    pub id: ChannelId,
+    pub bot: BotId,
+    pub client: ClientId,
+    pub name: String,
+    /// From 1, never reused. The first has the short URL.
+    pub ordinal: u32,
+    /// `Some` makes it asynchronous.
+    pub endpoint: Option<Endpoint>,
+    pub state: ChannelState,
+    /// How long a synchronous caller waits for the answer.
+    pub deadline: Duration,
+    pub compatibility: Compatibility,
+    /// Messages a second of one conversation, and how many may come at once.
+    pub rate: Rate,
+}
+
+impl Channel {
+    /// The platform's limit (protocol §4.5).
+    pub const DEADLINE: Duration = Duration::from_secs(15);
+
+    pub fn mode(&self) -> Mode {
+        if self.endpoint.is_some() { Mode::Async } else { Mode::Sync }
+    }
+
+    /// The path that clients POST to (protocol §1).
+    pub fn path(&self) -> String {
+        if self.ordinal == 1 {
+            format!("/chatbot/hooks/{}", self.bot)
+        } else {
+            format!("/chatbot/hooks/{}/hookInstance/{}", self.bot, self.id)
+        }
+    }
+}
+
+/// A rate limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    pub per_second: u32,
+    pub burst: u32,
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self { per_second: 10, burst: 50 }
+    }
+}
+
+/// Everything at one moment. Cheap to share; rooms hold it in a [`cache::Cache`].
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    pub apps: HashMap<ClientId, Arc<App>>,
+    pub bots: HashMap<BotId, Arc<Bot>>,
+    pub channels: HashMap<ChannelId, Arc<Channel>>,
+    first: HashMap<BotId, ChannelId>,
+}
+
+impl Registry {
+    pub fn new(apps: Vec<App>, bots: Vec<Bot>, channels: Vec<Channel>) -> Self {
+        let first = channels
+            .iter()
+            .filter(|channel| channel.ordinal == 1)
+            .map(|channel| (channel.bot.clone(), channel.id.clone()))
+            .collect();
+        Self {
+            apps: apps.into_iter().map(|app| (app.client_id.clone(), Arc::new(app))).collect(),
+            bots: bots.into_iter().map(|bot| (bot.id.clone(), Arc::new(bot))).collect(),
+            channels: channels.into_iter().map(|c| (c.id.clone(), Arc::new(c))).collect(),
+            first,
+        }
+    }
+
+    /// The channel of a URL: the bot's first instance, or the one that is named.
+    pub fn channel(&self, bot: &BotId, instance: Option<&ChannelId>) -> Option<&Arc<Channel>> {
+        let id = instance.or_else(|| self.first.get(bot))?;
+        self.channels.get(id).filter(|channel| channel.bot == *bot)
+    }
+}
+
+/// Why the registry did not take a change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// In words that an operator can act on.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// The registry's own store: whole reads, single writes. Secrets arrive and leave in the clear and
+/// are encrypted inside (`crate::vault`).
+pub trait RegistryStore: Clone + Send + Sync + 'static {
+    fn registry(&self) -> impl Future<Output = Result<Registry, RegistryError>> + Send;
+
+    /// Adds an app; its client id is new.
+    fn add_app(&self, app: &App) -> impl Future<Output = Result<(), RegistryError>> + Send;
+
+    /// Adds a bot; its id is new.
+    fn add_bot(&self, bot: &Bot) -> impl Future<Output = Result<(), RegistryError>> + Send;
+
+    /// Adds a channel with the next ordinal of its bot, whatever `channel.ordinal` says, and returns
+    /// that ordinal. Names are unique within a bot.
+    fn add_channel(
+        &self,
+        channel: &Channel,
+    ) -> impl Future<Output = Result<u32, RegistryError>> + Send;
+
+    /// Applies an action to a channel's state, under its row's lock.
+    fn act(
+        &self,
+        channel: &ChannelId,
+        action: ChannelAction,
+    ) -> impl Future<Output = Result<ChannelState, RegistryError>> + Send;
+}

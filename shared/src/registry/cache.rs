@@ -1,0 +1,75 @@
+//! A room's copy of the registry: swapped whole, read without a lock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Registry, RegistryError, RegistryStore};
+
+/// How often a room reads the registry when nothing announces a change.
+pub const REFRESH: Duration = Duration::from_secs(30);
+
+/// Shared by everything in a room.
+#[derive(Clone, Debug)]
+pub struct Cache(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    current: ArcSwap<Loaded>,
+    refresh: Notify,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    registry: Arc<Registry>,
+    at: Instant,
+}
+
+impl Cache {
+    /// Reads the registry for the first time.
+    pub async fn load<S: RegistryStore>(store: &S) -> Result<Self, RegistryError> {
+        Ok(Self::new(store.registry().await?))
+    }
+
+    pub fn new(registry: Registry) -> Self {
+        let loaded = Loaded { registry: Arc::new(registry), at: Instant::now() };
+        Self(Arc::new(State { current: ArcSwap::from_pointee(loaded), refresh: Notify::new() }))
+    }
+
+    pub fn get(&self) -> Arc<Registry> {
+        Arc::clone(&self.0.current.load().registry)
+    }
+
+    /// How old the copy is.
+    pub fn age(&self) -> Duration {
+        self.0.current.load().at.elapsed()
+    }
+
+    /// Asks for a read soon: somebody announced a change.
+    pub fn invalidate(&self) {
+        self.0.refresh.notify_one();
+    }
+
+    /// Keeps the copy fresh until `stop`. A read that fails leaves the old copy, which then ages.
+    pub async fn run<S: RegistryStore>(self, store: S, stop: CancellationToken) {
+        loop {
+            let wait = tokio::time::sleep(REFRESH);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.0.refresh.notified() => {}
+                () = wait => {}
+            }
+            match store.registry().await {
+                Ok(registry) => {
+                    let loaded = Loaded { registry: Arc::new(registry), at: Instant::now() };
+                    self.0.current.store(Arc::new(loaded));
+                }
+                Err(error) => tracing::warn!(%error, "the registry could not be read"),
+            }
+        }
+    }
+}

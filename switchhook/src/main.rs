@@ -1,0 +1,2 @@
+//! switchhook
+fn main() {}
