@@ -1,0 +1,163 @@
+//! Holds one engine process. A shell stands between: it starts the engine, passes signals on, and
+//! kills the engine when the pipe from this process closes, whatever the reason.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+/// `$1` is the log file, the rest the command. Reads signal names, one a line.
+const KEEP: &str = r#"exec 3<&0
+log=$1; shift
+"$@" </dev/null >>"$log" 2>&1 3<&- &
+pid=$!
+echo "$pid"
+exec >/dev/null 2>&1
+while read -r signal <&3; do kill -"$signal" "$pid"; done
+kill -KILL "$pid"
+wait"#;
+
+/// Removes folder `$1` once this process is gone, or has let go.
+const SWEEP: &str = r#"read -r _
+sleep 1
+for _ in 1 2 3 4 5; do rm -rf "$1" && break; sleep 1; done"#;
+
+/// A running engine process.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    shell: Child,
+    pipe: Option<ChildStdin>,
+    pid: u32,
+}
+
+impl Keeper {
+    /// Starts `command` with its output in `log`; the environment is the command's own alone.
+    pub(crate) fn start(command: &[String], env: &[(String, String)], log: &Path) -> Result<Self> {
+        let mut shell = Command::new("/bin/sh")
+            .args(["-c", KEEP, "keeper"])
+            .arg(log)
+            .args(command)
+            .env_clear()
+            .envs(env.iter().cloned())
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot start /bin/sh")?;
+        let pipe = shell.stdin.take();
+        let mut line = String::new();
+        let output = shell.stdout.take().context("the keeper has no output")?;
+        BufReader::new(output).read_line(&mut line)?;
+        let pid = line.trim().parse().with_context(|| format!("the keeper said {line:?}"))?;
+        Ok(Self { shell, pipe, pid })
+    }
+
+    /// The engine's own process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Sends a signal (`TERM`, `INT`, `STOP`, `CONT`).
+    pub(crate) fn signal(&mut self, name: &str) -> Result<()> {
+        let pipe = self.pipe.as_mut().context("the keeper has let go")?;
+        writeln!(pipe, "{name}")?;
+        Ok(())
+    }
+
+    /// Whether the engine still runs.
+    pub(crate) fn alive(&self) -> bool {
+        alive(self.pid)
+    }
+
+    /// Waits until the engine has ended by itself.
+    pub(crate) async fn ended(&self, within: Duration) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + within;
+        while self.alive() {
+            if tokio::time::Instant::now() > deadline {
+                bail!("process {} did not end within {within:?}", self.pid);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self) {
+        drop(self.pipe.take());
+        let _ = self.shell.wait();
+    }
+}
+
+impl Drop for Keeper {
+    /// Kills the engine with SIGKILL and waits for it.
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Removes a folder when it is dropped, or soon after this process has died.
+#[derive(Debug)]
+pub(crate) struct Sweeper {
+    shell: Child,
+    dir: tempfile::TempDir,
+}
+
+impl Sweeper {
+    pub(crate) fn new(dir: tempfile::TempDir) -> Result<Self> {
+        let shell = Command::new("/bin/sh")
+            .args(["-c", SWEEP, "sweeper"])
+            .arg(dir.path())
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot start /bin/sh")?;
+        Ok(Self { shell, dir })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+}
+
+/// Whether a process exists and is no zombie.
+pub(crate) fn alive(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    !matches!(state, Some('Z' | 'X') | None)
+}
+
+/// The processes whose parent is `pid`.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let processes = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    processes.filter(|process| parent(*process) == Some(pid)).collect()
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Reads the end of a log, for error messages.
+pub(crate) fn tail(log: &Path) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}

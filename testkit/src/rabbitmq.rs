@@ -1,0 +1,270 @@
+//! A private RabbitMQ node: Debian's installed one, or that of another Debian in a folder
+//! (`SWITCHHOOK_TEST_RABBITMQ_ROOT`), which runs under `chroot`.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use crate::free_port;
+use crate::keeper::{Keeper, Sweeper, tail};
+
+const START_MAX: Duration = Duration::from_mins(2);
+const STOP_MAX: Duration = Duration::from_mins(1);
+const LIBRARY: &str = "usr/lib/rabbitmq/lib";
+
+/// How a node differs from the default one.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Arguments of the Erlang machine.
+    pub erlang: String,
+    /// More lines of `rabbitmq.conf`.
+    pub config: String,
+}
+
+impl Options {
+    /// As Debian starts it, for measurements: no thrift.
+    pub fn plain() -> Self {
+        Self { erlang: String::new(), config: String::new() }
+    }
+}
+
+impl Default for Options {
+    /// One scheduler and a small write-ahead log: several nodes fit on a small machine.
+    fn default() -> Self {
+        Self {
+            erlang: "+S 1:1 +sbwt none".to_owned(),
+            config: "raft.wal_max_size_bytes = 67108864\n".to_owned(),
+        }
+    }
+}
+
+/// A node and its data, which outlives its process: it can be killed and started again.
+#[derive(Debug)]
+pub struct Node {
+    process: Mutex<Option<Keeper>>,
+    /// The node's own port mapper; without it two test runs would meet in one.
+    _epmd: Keeper,
+    folder: Sweeper,
+    root: Option<PathBuf>,
+    /// The folder of `rabbitmq-server` and `rabbitmqctl`, as seen from `root`.
+    sbin: String,
+    port: u16,
+    env: Vec<(String, String)>,
+}
+
+/// The node that all tests of this process share; each test takes names of its own on it.
+pub async fn shared() -> Result<&'static Node> {
+    static SHARED: OnceCell<Node> = OnceCell::const_new();
+    SHARED.get_or_try_init(Node::start).await
+}
+
+impl Node {
+    /// Starts a node and waits until it takes connections.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(Options::default()).await
+    }
+
+    pub async fn start_with(options: Options) -> Result<Self> {
+        let root = other_root();
+        let sbin = installed(root.as_deref())?;
+        let temp = root.as_deref().map_or_else(std::env::temp_dir, |root| root.join("tmp"));
+        let folder = tempfile::Builder::new().prefix("switchhook-rabbitmq-").tempdir_in(temp)?;
+        let (port, epmd_port) = (free_port(), free_port());
+        let inside = seen_from(root.as_deref(), folder.path());
+        std::fs::write(folder.path().join("rabbitmq.conf"), config(&options))?;
+        std::fs::write(folder.path().join("enabled_plugins"), "[].\n")?;
+        std::fs::write(folder.path().join("env.conf"), "")?;
+        let env = environment(&inside, port, epmd_port, &options);
+        let epmd = Keeper::start(
+            &within(root.as_deref(), &["epmd", "-port", &epmd_port.to_string()]),
+            &env,
+            &folder.path().join("epmd.log"),
+        )?;
+        let folder = Sweeper::new(folder)?;
+        let process = Mutex::new(None);
+        let node = Self { process, _epmd: epmd, folder, root, sbin, port, env };
+        node.restart().await?;
+        Ok(node)
+    }
+
+    /// `amqp://…`, with the default user and virtual host.
+    pub fn url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The Erlang machine's process, `None` while it is not running.
+    pub fn pid(&self) -> Option<u32> {
+        self.lock().as_ref().map(Keeper::pid)
+    }
+
+    /// Kills the node with SIGKILL.
+    #[expect(
+        clippy::unused_async,
+        reason = "the callers' tests read the same for each way to stop"
+    )]
+    pub async fn kill9(&self) {
+        drop(self.lock().take());
+    }
+
+    /// Starts the node again with the same data and ports; waits until it takes connections. A node
+    /// that is still running is killed first.
+    pub async fn restart(&self) -> Result<()> {
+        self.kill9().await;
+        let log = self.folder.path().join("server.log");
+        let command =
+            within(self.root.as_deref(), &["/bin/sh", &format!("{}/rabbitmq-server", self.sbin)]);
+        let keeper = Keeper::start(&command, &self.env, &log)?;
+        *self.lock() = Some(keeper);
+        let deadline = Instant::now() + START_MAX;
+        while !answers(self.port).await {
+            let alive = self.lock().as_ref().is_some_and(Keeper::alive);
+            if !alive || Instant::now() > deadline {
+                bail!("rabbitmq-server did not start:\n{}", tail(&log));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
+    /// Shuts the node down in good order.
+    pub async fn stop(&self) -> Result<()> {
+        let keeper = self.lock().take();
+        let Some(mut keeper) = keeper else { return Ok(()) };
+        keeper.signal("TERM")?;
+        keeper.ended(STOP_MAX).await
+    }
+
+    /// Stops the process in its tracks (SIGSTOP), or lets it go on.
+    pub fn freeze(&self, frozen: bool) -> Result<()> {
+        let mut process = self.lock();
+        let keeper = process.as_mut().context("the node is not running")?;
+        keeper.signal(if frozen { "STOP" } else { "CONT" })
+    }
+
+    /// Raises or clears the memory alarm: while it lasts, publishers are blocked.
+    pub async fn alarm(&self, on: bool) -> Result<()> {
+        let fraction = if on { "0.00001" } else { "0.6" };
+        self.ctl(&["set_vm_memory_high_watermark", fraction]).await.map(drop)
+    }
+
+    /// Runs `rabbitmqctl` on this node and returns its output.
+    pub async fn ctl(&self, arguments: &[&str]) -> Result<String> {
+        let ctl = format!("{}/rabbitmqctl", self.sbin);
+        let command = within(self.root.as_deref(), &["/bin/sh", &ctl]);
+        let output = tokio::process::Command::new(&command[0])
+            .args(&command[1..])
+            .args(arguments)
+            .env_clear()
+            .envs(self.env.iter().cloned())
+            .current_dir("/")
+            .kill_on_drop(true)
+            .output()
+            .await?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            let error = String::from_utf8_lossy(&output.stderr);
+            bail!("rabbitmqctl {arguments:?} failed:\n{text}{error}");
+        }
+        Ok(text)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Keeper>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        drop(self.lock().take());
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are told by ./test which engine to run on")]
+fn other_root() -> Option<PathBuf> {
+    std::env::var_os("SWITCHHOOK_TEST_RABBITMQ_ROOT")
+        .filter(|root| !root.is_empty())
+        .map(Into::into)
+}
+
+/// The folder of the server's scripts, as seen from `root`.
+fn installed(root: Option<&Path>) -> Result<String> {
+    let library = root.unwrap_or(Path::new("/")).join(LIBRARY);
+    let found = std::fs::read_dir(&library).ok().and_then(|entries| {
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| name.starts_with("rabbitmq_server-")).max()
+    });
+    let Some(name) = found else {
+        bail!("rabbitmq-server is not installed in {}: ./test installs it", library.display());
+    };
+    Ok(format!("/{LIBRARY}/{name}/sbin"))
+}
+
+/// The command as run in `root`.
+fn within(root: Option<&Path>, command: &[&str]) -> Vec<String> {
+    let chroot = root.map(|root| ["chroot".to_owned(), root.display().to_string()]);
+    chroot.into_iter().flatten().chain(command.iter().map(|word| (*word).to_owned())).collect()
+}
+
+fn seen_from(root: Option<&Path>, path: &Path) -> PathBuf {
+    let inside = root.and_then(|root| path.strip_prefix(root).ok());
+    inside.map_or_else(|| path.to_owned(), |rest| Path::new("/").join(rest))
+}
+
+fn config(options: &Options) -> String {
+    format!(
+        "disk_free_limit.absolute = 1MB\nvm_memory_high_watermark.relative = 0.6\n\
+         log.file.level = warning\n{}",
+        options.config
+    )
+}
+
+fn environment(dir: &Path, port: u16, epmd_port: u16, options: &Options) -> Vec<(String, String)> {
+    let path = |name: &str| dir.join(name).display().to_string();
+    let erlang = format!("{} -kernel inet_dist_use_interface {{127,0,0,1}}", options.erlang);
+    [
+        ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("HOME", dir.display().to_string()),
+        ("ERL_EPMD_PORT", epmd_port.to_string()),
+        ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
+        ("RABBITMQ_NODENAME", format!("switchhook{port}@localhost")),
+        ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".to_owned()),
+        ("RABBITMQ_NODE_PORT", port.to_string()),
+        ("RABBITMQ_DIST_PORT", free_port().to_string()),
+        ("RABBITMQ_CTL_DIST_PORT_MIN", "15000".to_owned()),
+        ("RABBITMQ_CTL_DIST_PORT_MAX", "60000".to_owned()),
+        ("RABBITMQ_CTL_ERL_ARGS", "+S 1:1".to_owned()),
+        ("RABBITMQ_MNESIA_BASE", path("data")),
+        ("RABBITMQ_LOG_BASE", path("log")),
+        ("RABBITMQ_CONFIG_FILE", path("rabbitmq.conf")),
+        ("RABBITMQ_CONF_ENV_FILE", path("env.conf")),
+        ("RABBITMQ_ENABLED_PLUGINS_FILE", path("enabled_plugins")),
+        ("RABBITMQ_PID_FILE", path("pid")),
+        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", erlang),
+        // Lets the script become the Erlang machine instead of waiting for it, so that the pid is
+        // the machine's.
+        ("RUNNING_UNDER_SYSTEMD", "true".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// Whether something that speaks AMQP 0-9-1 listens on `port`.
+async fn answers(port: u16) -> bool {
+    let hello = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.write_all(b"AMQP\x00\x00\x09\x01").await?;
+        stream.read_u8().await
+    };
+    matches!(tokio::time::timeout(Duration::from_secs(2), hello).await, Ok(Ok(1)))
+}
