@@ -4,6 +4,7 @@
 //! entities' meaning.
 
 pub mod cache;
+pub mod spec;
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -1,0 +1,230 @@
+//! The part of a bot or channel that a store keeps as one JSON text, so that a new setting needs no
+//! migration. Ids, names, states and secrets have columns of their own and never appear here.
+//!
+//! Knows serde and the registry's types; not the engines.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{Bot, Channel, Compatibility, Endpoint, HttpLogic, Logic, Rate};
+use crate::domain::retry::{Policy, Spacing};
+
+/// A bot's settings; its `authorization` is apart.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct BotSpec {
+    logic: LogicSpec,
+    error_message: String,
+    session_timeout_ms: u64,
+    permits: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum LogicSpec {
+    Echo,
+    Http {
+        #[serde(with = "url_text")]
+        url: Url,
+        deadline_ms: u64,
+        attempts_max: u32,
+    },
+}
+
+/// A channel's settings; its endpoint's `token` and `signing_secret` are apart, and so is `disabled`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ChannelSpec {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    endpoint: Option<EndpointSpec>,
+    deadline_ms: u64,
+    single_as_string: bool,
+    escape_templates: bool,
+    rate_per_second: u32,
+    rate_burst: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct EndpointSpec {
+    #[serde(with = "url_text")]
+    post_url: Url,
+    token_header: String,
+    retry: SpacingSpec,
+    jitter: f64,
+    deadline_ms: u64,
+    permits: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum SpacingSpec {
+    List { waits_ms: Vec<u64> },
+    Exponential { initial_ms: u64, factor: f64, max_ms: u64, attempts_max: u32 },
+}
+
+/// What a channel's endpoint keeps outside its spec.
+#[derive(Debug)]
+pub struct EndpointState {
+    pub token: Option<SecretString>,
+    /// Present where the spec has an endpoint.
+    pub signing_secret: Option<SecretString>,
+    pub disabled: bool,
+}
+
+impl BotSpec {
+    pub fn of(bot: &Bot) -> Self {
+        let logic = match &bot.logic {
+            Logic::Echo => LogicSpec::Echo,
+            Logic::Http(http) => LogicSpec::Http {
+                url: http.url.clone(),
+                deadline_ms: ms(http.deadline),
+                attempts_max: http.attempts_max,
+            },
+        };
+        Self {
+            logic,
+            error_message: bot.error_message.clone(),
+            session_timeout_ms: ms(bot.session_timeout),
+            permits: bot.permits,
+        }
+    }
+
+    /// The secret of a bot that has one, for the column of its own.
+    pub fn secret(bot: &Bot) -> Option<&SecretString> {
+        match &bot.logic {
+            Logic::Echo => None,
+            Logic::Http(http) => http.authorization.as_ref(),
+        }
+    }
+
+    pub fn into_bot(self, id: &str, name: String, authorization: Option<SecretString>) -> Bot {
+        let logic = match self.logic {
+            LogicSpec::Echo => Logic::Echo,
+            LogicSpec::Http { url, deadline_ms, attempts_max } => Logic::Http(HttpLogic {
+                url,
+                authorization,
+                deadline: Duration::from_millis(deadline_ms),
+                attempts_max,
+            }),
+        };
+        Bot {
+            id: id.into(),
+            name,
+            logic,
+            error_message: self.error_message,
+            session_timeout: Duration::from_millis(self.session_timeout_ms),
+            permits: self.permits,
+        }
+    }
+}
+
+impl ChannelSpec {
+    pub fn of(channel: &Channel) -> Self {
+        Self {
+            endpoint: channel.endpoint.as_ref().map(EndpointSpec::of),
+            deadline_ms: ms(channel.deadline),
+            single_as_string: channel.compatibility.single_as_string,
+            escape_templates: channel.compatibility.escape_templates,
+            rate_per_second: channel.rate.per_second,
+            rate_burst: channel.rate.burst,
+        }
+    }
+
+    /// `None` when the spec has an endpoint but its signing secret is missing.
+    pub fn endpoint(&self, state: EndpointState) -> Option<Option<Endpoint>> {
+        let Some(spec) = &self.endpoint else { return Some(None) };
+        Some(Some(Endpoint {
+            post_url: spec.post_url.clone(),
+            token_header: spec.token_header.clone(),
+            token: state.token,
+            signing_secret: state.signing_secret?,
+            retry: spec.policy(),
+            deadline: Duration::from_millis(spec.deadline_ms),
+            permits: spec.permits,
+            disabled: state.disabled,
+        }))
+    }
+
+    pub fn deadline(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms)
+    }
+
+    pub fn compatibility(&self) -> Compatibility {
+        Compatibility {
+            single_as_string: self.single_as_string,
+            escape_templates: self.escape_templates,
+        }
+    }
+
+    pub fn rate(&self) -> Rate {
+        Rate { per_second: self.rate_per_second, burst: self.rate_burst }
+    }
+}
+
+impl EndpointSpec {
+    fn of(endpoint: &Endpoint) -> Self {
+        let retry = match &endpoint.retry.spacing {
+            Spacing::List(waits) => {
+                SpacingSpec::List { waits_ms: waits.iter().copied().map(ms).collect() }
+            }
+            Spacing::Exponential { initial, factor, max, attempts_max } => {
+                SpacingSpec::Exponential {
+                    initial_ms: ms(*initial),
+                    factor: *factor,
+                    max_ms: ms(*max),
+                    attempts_max: *attempts_max,
+                }
+            }
+        };
+        Self {
+            post_url: endpoint.post_url.clone(),
+            token_header: endpoint.token_header.clone(),
+            retry,
+            jitter: endpoint.retry.jitter,
+            deadline_ms: ms(endpoint.deadline),
+            permits: endpoint.permits,
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        let spacing = match &self.retry {
+            SpacingSpec::List { waits_ms } => {
+                Spacing::List(waits_ms.iter().copied().map(Duration::from_millis).collect())
+            }
+            SpacingSpec::Exponential { initial_ms, factor, max_ms, attempts_max } => {
+                Spacing::Exponential {
+                    initial: Duration::from_millis(*initial_ms),
+                    factor: *factor,
+                    max: Duration::from_millis(*max_ms),
+                    attempts_max: *attempts_max,
+                }
+            }
+        };
+        Policy { spacing, jitter: self.jitter }
+    }
+}
+
+/// A URL as its text.
+mod url_text {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+    use url::Url;
+
+    pub(super) fn serialize<S: Serializer>(url: &Url, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(url.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
+        let text = std::borrow::Cow::<'_, str>::deserialize(from)?;
+        Url::parse(&text).map_err(D::Error::custom)
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[path = "spec_tests.rs"]
+mod tests;

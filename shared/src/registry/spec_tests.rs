@@ -1,0 +1,93 @@
+//! What goes into a spec comes out again, except secrets, which never go in.
+
+use super::*;
+
+fn endpoint(retry: Policy) -> Endpoint {
+    Endpoint {
+        post_url: Url::parse("https://example.test/hook?a=1").unwrap(),
+        token_header: "x-token".to_owned(),
+        token: Some("Bearer t0ken".into()),
+        signing_secret: "whsec_s3cret".into(),
+        retry,
+        deadline: Duration::from_millis(1_234),
+        permits: 7,
+        disabled: true,
+    }
+}
+
+fn channel(endpoint: Option<Endpoint>) -> Channel {
+    Channel {
+        id: "ivrInst-1".into(),
+        bot: "st-1".into(),
+        client: "cs-1".into(),
+        name: "main".to_owned(),
+        ordinal: 1,
+        endpoint,
+        state: crate::domain::channel::ChannelState::Live,
+        deadline: Duration::from_secs(3),
+        compatibility: Compatibility { single_as_string: false, escape_templates: true },
+        rate: Rate { per_second: 3, burst: 4 },
+    }
+}
+
+#[test]
+fn an_endpoint_comes_back_with_each_kind_of_schedule_and_without_secrets_in_the_text() {
+    let exponential = Spacing::Exponential {
+        initial: Duration::from_millis(50),
+        factor: 1.5,
+        max: Duration::from_secs(9),
+        attempts_max: 4,
+    };
+    for retry in [Policy::default(), Policy { spacing: exponential, jitter: 0.25 }] {
+        let channel = channel(Some(endpoint(retry.clone())));
+        let text = serde_json::to_string(&ChannelSpec::of(&channel)).unwrap();
+        assert!(!text.contains("t0ken") && !text.contains("s3cret"), "{text}");
+        let spec: ChannelSpec = serde_json::from_str(&text).unwrap();
+        let state = EndpointState {
+            token: None,
+            signing_secret: Some("whsec_other".into()),
+            disabled: false,
+        };
+        let back = spec.endpoint(state).unwrap().unwrap();
+        assert_eq!(back.retry, retry);
+        assert_eq!(back.post_url.as_str(), "https://example.test/hook?a=1");
+        assert_eq!((back.permits, back.deadline), (7, Duration::from_millis(1_234)));
+        assert_eq!(spec.compatibility(), channel.compatibility);
+        assert_eq!((spec.rate(), spec.deadline()), (channel.rate, channel.deadline));
+    }
+}
+
+#[test]
+fn an_endpoint_without_its_signing_secret_is_no_endpoint() {
+    let spec = ChannelSpec::of(&channel(Some(endpoint(Policy::default()))));
+    let state = EndpointState { token: None, signing_secret: None, disabled: false };
+    assert!(spec.endpoint(state).is_none());
+    let sync = ChannelSpec::of(&channel(None));
+    let state = EndpointState { token: None, signing_secret: None, disabled: false };
+    assert!(matches!(sync.endpoint(state), Some(None)));
+}
+
+#[test]
+fn a_bot_comes_back_with_its_secret_given_apart() {
+    let http = HttpLogic {
+        url: Url::parse("http://127.0.0.1:1/bot").unwrap(),
+        authorization: Some("Bearer b0t".into()),
+        deadline: Duration::from_secs(2),
+        attempts_max: 3,
+    };
+    for logic in [Logic::Echo, Logic::Http(http)] {
+        let bot = Bot {
+            id: "st-1".into(),
+            name: "b".to_owned(),
+            logic,
+            error_message: "oh".to_owned(),
+            session_timeout: Duration::from_secs(60),
+            permits: 5,
+        };
+        let text = serde_json::to_string(&BotSpec::of(&bot)).unwrap();
+        assert!(!text.contains("b0t"), "{text}");
+        let spec: BotSpec = serde_json::from_str(&text).unwrap();
+        let back = spec.into_bot("st-1", "b".to_owned(), BotSpec::secret(&bot).cloned());
+        assert_eq!(format!("{bot:?}"), format!("{back:?}"));
+    }
+}
