@@ -1,4 +1,4 @@
-//! The private engines really start, survive kills with their data, and go when told.
+//! The private engines start, die and come back; and the house rules that a compiler does not check.
 
-mod postgres;
-mod rabbitmq;
+mod engines;
+mod tidy;

@@ -1,0 +1,145 @@
+//! Who may import whom, how long a file may be, and what a file must open with.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ROOMS: [&str; 3] = ["ingress", "dispatcher", "deliverer"];
+const LINES_MAX: usize = 400;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Every Rust file under a folder of the repository, with its path from the root.
+fn rust_files(folder: &str) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+                files.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn all_files() -> Vec<(String, String)> {
+    let crates = ["shared", "switchhook", "e2e", "bench", "testkit"];
+    ROOMS.iter().chain(&crates).flat_map(|name| rust_files(name)).collect()
+}
+
+/// The lines of a file that are code, numbered.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().map(|(n, line)| (n + 1, line)).filter(|(_, line)| {
+        let line = line.trim_start();
+        !line.starts_with("//")
+    })
+}
+
+fn imports(text: &str, crate_name: &str) -> Option<usize> {
+    let path = format!("{crate_name}::");
+    code(text).find(|(_, line)| mentions(line, &path)).map(|(n, _)| n)
+}
+
+/// Whether `path` stands in the line as a path of its own, not as the tail of another.
+fn mentions(line: &str, path: &str) -> bool {
+    line.match_indices(path).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+    })
+}
+
+fn offences(rule: impl Fn(&str, &str) -> Option<String>) -> Vec<String> {
+    all_files().iter().filter_map(|(name, text)| rule(name, text)).collect()
+}
+
+#[test]
+fn the_ground_knows_no_room_and_rooms_do_not_know_each_other() {
+    let found = offences(|name, text| {
+        let own = name.split('/').next()?;
+        let bound = own == "shared" || ROOMS.contains(&own);
+        let others = ROOMS.iter().chain(&["switchhook", "e2e", "bench"]).filter(|room| **room != own);
+        let hit = others.filter(|_| bound).find_map(|room| Some((*room, imports(text, room)?)))?;
+        Some(format!("{name}:{}: imports {}", hit.1, hit.0))
+    });
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn what_is_pure_reaches_for_nothing_outside() {
+    let outside = ["tokio", "axum", "lapin", "reqwest", "prometheus", "tracing", "rand", "hyper"];
+    let found = offences(|name, text| {
+        let pure = name.contains("/src/domain") || name.contains("shared/src/wire");
+        let pure = pure || name == "shared/src/topology.rs";
+        let hit = outside.iter().filter(|_| pure).find_map(|krate| Some((krate, imports(text, krate)?)))?;
+        Some(format!("{name}:{}: reaches for {}", hit.1, hit.0))
+    });
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn the_domain_does_not_know_the_wire() {
+    let found = offences(|name, text| {
+        let domain = name.starts_with("shared/src/domain");
+        let hit = code(text).find(|(_, line)| domain && mentions(line, "crate::wire"))?;
+        Some(format!("{name}:{}: imports the wire", hit.0))
+    });
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn no_file_is_longer_than_the_wall_and_each_opens_with_its_duty() {
+    let found = offences(|name, text| {
+        let lines = text.lines().count();
+        if lines > LINES_MAX {
+            return Some(format!("{name}: {lines} lines, {LINES_MAX} is the wall"));
+        }
+        let included = name.ends_with("tests.rs");
+        (!included && !text.starts_with("//!")).then(|| format!("{name}: does not open with //!"))
+    });
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn modules_are_files_beside_their_folders() {
+    let found = offences(|name, _| {
+        (name.contains("/src/") && name.ends_with("/mod.rs")).then(|| name.to_owned())
+    });
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_binary_of_a_room_only_wires_and_ends_in_one_call() {
+    for room in ROOMS {
+        let main = fs::read_to_string(root().join(room).join("src/main.rs")).unwrap();
+        assert!(main.lines().count() <= 60, "{room}/src/main.rs is longer than 60 lines");
+    }
+}
+
+#[test]
+fn no_test_is_ignored_or_repeated_until_it_passes() {
+    let marks = [concat!("#[", "ignore"), concat!("retr", "ies =")];
+    let found = offences(|name, text| {
+        let hit = code(text).find(|(_, line)| marks.iter().any(|mark| line.contains(mark)))?;
+        Some(format!("{name}:{}: {}", hit.0, hit.1.trim()))
+    });
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// The positive control: the rules above can fail.
+#[test]
+fn the_rules_see_what_they_forbid() {
+    assert_eq!(imports("use std::io;\nuse ingress::App;\n", "ingress"), Some(2));
+    assert_eq!(imports("// use ingress::App;\n", "ingress"), None);
+    assert_eq!(imports("use shared::ingress::App;\n", "ingress"), None);
+    assert!(mentions("    tokio::time::sleep(x)", "tokio::"));
+    assert!(!mentions("use my_tokio::x;", "tokio::"));
+    assert!(all_files().len() > 20, "the walk finds no files");
+}
