@@ -65,7 +65,8 @@ impl Client {
         let stream = TcpStream::connect(&self.target.authority).await;
         let stream = stream.with_context(|| format!("connecting to {}", self.target.authority))?;
         stream.set_nodelay(true)?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let (sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         self.connections.spawn(async move {
             // Its end is seen by the next request.
             let _ = connection.await;

@@ -103,14 +103,12 @@ pub(crate) async fn one(
     let arrival = arrivals.map(|arrivals| arrivals.expect(number));
     let turn = async {
         let answer = client.post(payload::body(user, number)).await?;
-        match arrival {
-            Some(arrival) => arrival.await.context("the sink has ended"),
-            None => {
-                let named = payload::number_in(&answer);
-                ensure!(named == Some(number), "the answer to {number} is that to {named:?}");
-                Ok(())
-            }
+        if let Some(arrival) = arrival {
+            return arrival.await.context("the sink has ended");
         }
+        let named = payload::number_in(&answer);
+        ensure!(named == Some(number), "the answer to {number} is that to {named:?}");
+        Ok(())
     };
     tokio::time::timeout(TURN_MAX, turn).await.context("a turn took too long")?
 }

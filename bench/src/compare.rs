@@ -41,8 +41,9 @@ impl Engine {
             let node = testkit::rabbitmq::Node::start().await?;
             let server = testkit::postgres::Server::start().await?;
             let postgres = server.create_database().await?;
-            let watched =
-                vec![("rabbitmq".to_owned(), node.pid()), ("postgresql".to_owned(), server.pid())];
+            let pids = [("rabbitmq", node.pid()), ("postgresql", server.pid())];
+            let named = |(name, pid): (&str, Option<u32>)| Some((name.to_owned(), pid?));
+            let watched = pids.into_iter().filter_map(named).collect();
             (node.url(), postgres, watched, Some((node, server)))
         };
         Ok(Self { kind: args.engines, amqp, postgres, watched, folder, _private: private })
@@ -109,12 +110,7 @@ async fn measure(
     Ok(Measurement::new(&seen, usage))
 }
 
-async fn bare(
-    engine: &Engine,
-    mode: Mode,
-    subject: Subject,
-    sink: &Sink,
-) -> anyhow::Result<Chain> {
+async fn bare(engine: &Engine, mode: Mode, subject: Subject, sink: &Sink) -> anyhow::Result<Chain> {
     let commit = subject == Subject::BareCommit;
     let url = sink.url();
     let processes = match (engine.kind, mode) {
@@ -169,5 +165,10 @@ async fn bare_embedded(
 async fn product(engine: &Engine, mode: Mode, sink: &Sink) -> anyhow::Result<Chain> {
     let product = Product::start(engine, mode, sink).await?;
     let watched = product.watched();
-    Ok(Chain { target: product.target()?, watched, _processes: Vec::new(), _product: Some(product) })
+    Ok(Chain {
+        target: product.target()?,
+        watched,
+        _processes: Vec::new(),
+        _product: Some(product),
+    })
 }

@@ -24,7 +24,8 @@ impl PostgresGroup {
             // A lost connection fails the commits, and with them the measurement.
             let _ = connection.await;
         });
-        let table = "create table if not exists yardstick(id uuid primary key, body bytea not null)";
+        let table =
+            "create table if not exists yardstick(id uuid primary key, body bytea not null)";
         client.batch_execute(table).await?;
         let (members_tx, members_rx) = mpsc::channel(4_096);
         runtime.spawn(commit_groups(client, members_rx));

@@ -57,10 +57,7 @@ pub(crate) async fn run(
     all
 }
 
-fn collect(
-    all: &mut Seen,
-    done: Option<Result<anyhow::Result<Duration>, tokio::task::JoinError>>,
-) {
+fn collect(all: &mut Seen, done: Option<Result<anyhow::Result<Duration>, tokio::task::JoinError>>) {
     match done {
         Some(Ok(Ok(latency))) => all.latencies.add(latency),
         Some(Ok(Err(error))) => all.failed(&error),

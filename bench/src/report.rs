@@ -96,7 +96,11 @@ fn say(line: &str) -> anyhow::Result<()> {
 impl Report {
     pub(crate) fn new(args: &Compare, durability: Vec<(String, String)>) -> Self {
         Self {
-            engines: if args.engines == Engines::Embedded { "embedded" } else { "rabbitmq + postgresql" },
+            engines: if args.engines == Engines::Embedded {
+                "embedded"
+            } else {
+                "rabbitmq + postgresql"
+            },
             concurrency: args.concurrency,
             rate: args.rate,
             cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

@@ -84,9 +84,7 @@ async fn hand_out(mut replies: lapin::Consumer, waiting: Waiting) {
     }
 }
 
-fn lock(
-    waiting: &Waiting,
-) -> std::sync::MutexGuard<'_, HashMap<Uuid, oneshot::Sender<Vec<u8>>>> {
+fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<Uuid, oneshot::Sender<Vec<u8>>>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -60,7 +60,8 @@ pub(crate) async fn publish(
     properties: BasicProperties,
 ) -> anyhow::Result<()> {
     let options = BasicPublishOptions::default();
-    let sent = amqp_channel.basic_publish("".into(), queue.into(), options, body, properties).await?;
+    let sent =
+        amqp_channel.basic_publish("".into(), queue.into(), options, body, properties).await?;
     ensure!(!sent.await?.is_nack(), "the broker refused a job");
     Ok(())
 }

@@ -68,9 +68,14 @@ fn axes(svg: &mut String, low: f64, high: f64) {
         );
         ms *= 10.0;
     }
-    for (quantile, label) in
-        [(0.0, "min"), (0.5, "50 %"), (0.9, "90 %"), (0.99, "99 %"), (0.999, "99.9 %"), (0.9999, "99.99 %")]
-    {
+    for (quantile, label) in [
+        (0.0, "min"),
+        (0.5, "50 %"),
+        (0.9, "90 %"),
+        (0.99, "99 %"),
+        (0.999, "99.9 %"),
+        (0.9999, "99.99 %"),
+    ] {
         let _ = writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{label}</text>",
@@ -107,7 +112,8 @@ mod tests {
 
     #[test]
     fn a_plot_holds_a_line_and_a_name_for_each_subject() {
-        let line = |name: &str| Line { name: name.to_owned(), points: vec![(0.5, 2.0), (0.99, 9.0)] };
+        let line =
+            |name: &str| Line { name: name.to_owned(), points: vec![(0.5, 2.0), (0.99, 9.0)] };
         let svg = draw(&[line("sync bare"), line("sync switchhook")]);
         assert_eq!(svg.matches("<polyline").count(), 2);
         assert!(svg.contains(">sync switchhook</text>"));

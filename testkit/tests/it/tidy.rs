@@ -65,7 +65,8 @@ fn the_ground_knows_no_room_and_rooms_do_not_know_each_other() {
     let found = offences(|name, text| {
         let own = name.split('/').next()?;
         let bound = own == "shared" || ROOMS.contains(&own);
-        let others = ROOMS.iter().chain(&["switchhook", "e2e", "bench"]).filter(|room| **room != own);
+        let others =
+            ROOMS.iter().chain(&["switchhook", "e2e", "bench"]).filter(|room| **room != own);
         let hit = others.filter(|_| bound).find_map(|room| Some((*room, imports(text, room)?)))?;
         Some(format!("{name}:{}: imports {}", hit.1, hit.0))
     });
@@ -78,7 +79,10 @@ fn what_is_pure_reaches_for_nothing_outside() {
     let found = offences(|name, text| {
         let pure = name.contains("/src/domain") || name.contains("shared/src/wire");
         let pure = pure || name == "shared/src/topology.rs";
-        let hit = outside.iter().filter(|_| pure).find_map(|krate| Some((krate, imports(text, krate)?)))?;
+        let hit = outside
+            .iter()
+            .filter(|_| pure)
+            .find_map(|krate| Some((krate, imports(text, krate)?)))?;
         Some(format!("{name}:{}: reaches for {}", hit.1, hit.0))
     });
     assert!(found.is_empty(), "{}", found.join("\n"));
