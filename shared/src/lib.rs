@@ -3,7 +3,7 @@
 //! Pure: [`domain`] what it is about; [`wire`] the bodies that travel; [`topology`] the names on the
 //! broker. Doors, two engines each: [`broker`], [`store`]. Around them: [`registry`] apps, bots and
 //! channels; [`vault`] secrets at rest; [`config`] the settings; [`clock`], [`entropy`] time and chance;
-//! [`ground`] all of it in one argument; [`lifecycle`] starting and stopping; [`telemetry`] logs; [`admin`] probes and metrics.
+//! [`lanes`], [`partitions`] ordered work on a queue; [`ground`] all of it in one argument; [`lifecycle`] starting and stopping; [`telemetry`] logs; [`admin`] probes and metrics.
 
 pub mod admin;
 pub mod broker;
@@ -12,7 +12,9 @@ pub mod config;
 pub mod domain;
 pub mod entropy;
 pub mod ground;
+pub mod lanes;
 pub mod lifecycle;
+pub mod partitions;
 pub mod registry;
 pub mod store;
 pub mod telemetry;
