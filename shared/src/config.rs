@@ -270,7 +270,9 @@ fn from_environment(
     let known: BTreeMap<_, _> = TABLE.iter().map(|setting| (setting.env(), setting.key)).collect();
     let mut values = BTreeMap::new();
     for (name, value) in environment {
-        if name == "SWITCHHOOK_CONFIG" || !name.starts_with("SWITCHHOOK_") {
+        // SWITCHHOOK_TEST_… belongs to the test suite, not to the product.
+        let ours = name.starts_with("SWITCHHOOK_") && !name.starts_with("SWITCHHOOK_TEST_");
+        if name == "SWITCHHOOK_CONFIG" || !ours {
             continue;
         }
         let alias = (name == "SWITCHHOOK_ENVELOPE_KEYS").then_some("keys.envelope");

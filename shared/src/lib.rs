@@ -2,8 +2,10 @@
 //!
 //! Pure: [`domain`] what it is about; [`wire`] the bodies that travel; [`topology`] the names on the
 //! broker. Doors, two engines each: [`broker`], [`store`]. Around them: [`registry`] apps, bots and
-//! channels; [`vault`] secrets at rest; [`config`] the settings; [`clock`], [`entropy`] time and chance;
-//! [`lanes`], [`partitions`] ordered work on a queue; [`ground`] all of it in one argument; [`lifecycle`] starting and stopping; [`telemetry`] logs; [`admin`] probes and metrics.
+//! channels; [`vault`] secrets at rest; [`keys`] the installation's keys; [`config`] the settings;
+//! [`clock`], [`entropy`] time and chance; [`lanes`], [`partitions`] ordered work on a queue;
+//! [`ground`] all of it in one argument; [`lifecycle`] starting and stopping; [`telemetry`] logs;
+//! [`admin`] probes and metrics.
 
 pub mod admin;
 pub mod broker;
@@ -12,6 +14,7 @@ pub mod config;
 pub mod domain;
 pub mod entropy;
 pub mod ground;
+pub mod keys;
 pub mod lanes;
 pub mod lifecycle;
 pub mod partitions;
