@@ -4,14 +4,15 @@
 //! broker. Doors, two engines each: [`broker`], [`store`]. Around them: [`registry`] apps, bots and
 //! channels; [`vault`] secrets at rest; [`keys`] the installation's keys; [`config`] the settings;
 //! [`clock`], [`entropy`] time and chance; [`lanes`], [`partitions`] ordered work on a queue;
-//! [`ground`] all of it in one argument; [`lifecycle`] starting and stopping; [`telemetry`] logs;
-//! [`admin`] probes and metrics.
+//! [`egress`] the only way out; [`ground`] all of it in one argument; [`lifecycle`] starting and
+//! stopping; [`telemetry`] logs; [`admin`] probes and metrics.
 
 pub mod admin;
 pub mod broker;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod egress;
 pub mod entropy;
 pub mod ground;
 pub mod keys;
