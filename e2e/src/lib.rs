@@ -1,1 +1,9 @@
-//! e2e
+//! The promises under fire: a load that knows what it said, a bot that remembers what it heard, an
+//! endpoint that logs what it got, and a pure checker that compares the three.
+
+pub mod bot;
+pub mod check;
+pub mod endpoint;
+pub mod history;
+pub mod load;
+pub mod system;

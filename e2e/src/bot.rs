@@ -1,0 +1,109 @@
+//! The append bot: its session is a list, each message appends a number, and the answer is the whole
+//! list. A list shows loss, duplication and order at once; a counter would hide them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::post;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// The message that appends a number.
+pub fn append(seq: u32) -> String {
+    format!("append {seq}")
+}
+
+/// The message that only asks for the list; the answer is marked, so that it is told apart.
+pub const PROBE: &str = "probe";
+
+/// Ends when dropped.
+pub struct AppendBot {
+    pub address: SocketAddr,
+    _server: JoinSet<()>,
+}
+
+impl AppendBot {
+    /// `thinks`: how long each answer takes.
+    pub async fn start(thinks: Duration) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let app = Router::new().route("/", post(turn)).with_state(thinks);
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            // It ends with the set.
+            let _ = axum::serve(listener, app).await;
+        });
+        Ok(Self { address, _server: server })
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+}
+
+async fn turn(State(thinks): State<Duration>, body: Bytes) -> axum::response::Response {
+    if !thinks.is_zero() {
+        tokio::time::sleep(thinks).await;
+    }
+    match serde_json::from_slice(&body).ok().and_then(|request: Value| answer(&request)) {
+        Some(answer) => {
+            ([(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
+        }
+        None => StatusCode::BAD_REQUEST.into_response(),
+    }
+}
+
+fn answer(request: &Value) -> Option<Value> {
+    let session = &request["context"]["session"]["BotUserSession"];
+    let mut list: Vec<u32> = match session.get("list") {
+        Some(list) => serde_json::from_value(list.clone()).ok()?,
+        None => Vec::new(),
+    };
+    let text = request["message"]["text"].as_str()?;
+    if text == PROBE {
+        return Some(json!({"messages": [format!("{PROBE}:{}", write_list(&list))]}));
+    }
+    list.push(text.strip_prefix("append ")?.parse().ok()?);
+    Some(json!({"messages": [write_list(&list)], "session": {"list": list}}))
+}
+
+fn write_list(list: &[u32]) -> String {
+    format!("[{}]", list.iter().map(u32::to_string).collect::<Vec<_>>().join(" "))
+}
+
+/// Reads an answer, the probe's mark taken off.
+pub fn read_list(text: &str) -> Option<Vec<u32>> {
+    let text = text.strip_prefix(PROBE).and_then(|rest| rest.strip_prefix(':')).unwrap_or(text);
+    let numbers = text.strip_prefix('[')?.strip_suffix(']')?;
+    numbers.split_whitespace().map(|number| number.parse().ok()).collect()
+}
+
+/// Whether a text answers a probe.
+pub fn is_probe(text: &str) -> bool {
+    text.starts_with("probe:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_grows_with_each_message_and_comes_back_in_the_answer() {
+        let request = |text: &str, list: Value| json!({"message": {"text": text}, "context": {"session": {"BotUserSession": list}}});
+        let first = answer(&request("append 1", json!({}))).unwrap();
+        assert_eq!(first, json!({"messages": ["[1]"], "session": {"list": [1]}}));
+        let second = answer(&request("append 2", first["session"].clone())).unwrap();
+        assert_eq!(read_list(second["messages"][0].as_str().unwrap()), Some(vec![1, 2]));
+        let probe = answer(&request(PROBE, second["session"].clone())).unwrap();
+        let text = probe["messages"][0].as_str().unwrap();
+        assert!(is_probe(text));
+        assert_eq!(read_list(text), Some(vec![1, 2]));
+        assert_eq!(answer(&request("append x", json!({}))), None);
+    }
+}
