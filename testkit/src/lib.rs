@@ -6,6 +6,7 @@
 mod keeper;
 pub mod postgres;
 pub mod rabbitmq;
+pub mod system;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
