@@ -6,5 +6,4 @@ pub mod check;
 pub mod endpoint;
 pub mod history;
 pub mod load;
-pub mod nemesis;
-pub mod rig;
+pub mod system;

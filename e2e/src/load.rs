@@ -7,7 +7,6 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::bot;
 use crate::history::{Conversation, Fate, History, Send};
@@ -37,7 +36,7 @@ impl Line {
 }
 
 /// How much is said.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// The number of the first conversation, so that several loads can share a history.
     pub first: Conversation,
@@ -45,8 +44,6 @@ pub struct Plan {
     pub messages: u32,
     /// A wait between the messages of a conversation.
     pub pause: Duration,
-    /// Ends the load early, between messages.
-    pub stop: CancellationToken,
 }
 
 /// What one try came to.
@@ -57,7 +54,7 @@ enum Try {
 }
 
 /// Says everything and returns when every message's fate is known.
-pub async fn run(line: &Line, plan: &Plan, history: &History) -> anyhow::Result<()> {
+pub async fn run(line: &Line, plan: Plan, history: &History) -> anyhow::Result<()> {
     let http = client()?;
     let token = line.token()?;
     let mut tasks = JoinSet::new();
@@ -69,8 +66,7 @@ pub async fn run(line: &Line, plan: &Plan, history: &History) -> anyhow::Result<
             history: history.clone(),
             conversation,
         };
-        let plan = plan.clone();
-        tasks.spawn(async move { speaker.speak(&plan).await });
+        tasks.spawn(async move { speaker.speak(plan).await });
     }
     while let Some(ended) = tasks.join_next().await {
         ended?;
@@ -79,7 +75,7 @@ pub async fn run(line: &Line, plan: &Plan, history: &History) -> anyhow::Result<
 }
 
 /// Asks every conversation for its list, after all has settled.
-pub async fn probe(line: &Line, plan: &Plan, history: &History) -> anyhow::Result<()> {
+pub async fn probe(line: &Line, plan: Plan, history: &History) -> anyhow::Result<()> {
     let http = client()?;
     let token = line.token()?;
     let mut tasks = JoinSet::new();
@@ -112,12 +108,9 @@ struct Speaker {
 }
 
 impl Speaker {
-    async fn speak(&self, plan: &Plan) {
+    async fn speak(&self, plan: Plan) {
         self.history.with(self.conversation, |thread| thread.asynchronous = self.line.asynchronous);
         for seq in 1..=plan.messages {
-            if plan.stop.is_cancelled() {
-                break;
-            }
             let (fate, answer) = self.until_known(&bot::append(seq), &format!("{seq}")).await;
             self.history.with(self.conversation, |thread| {
                 thread.sends.push(Send { seq, fate });
