@@ -2,7 +2,6 @@
 //!
 //! PURE: no clock, no randomness, no sockets, no runtime. Time and chance are arguments.
 
-pub mod breaker;
 pub mod channel;
 pub mod delivery;
 pub mod ids;

@@ -1,0 +1,145 @@
+use std::sync::Mutex as StdMutex;
+
+use futures_util::future::join_all;
+use tokio::sync::Semaphore;
+
+use super::*;
+
+/// The item that no group can do.
+const REFUSED: u32 = 13;
+
+type Groups = Vec<Vec<(u32, usize)>>;
+
+/// Records its groups; items are (key, weight), key 0 standing for none.
+#[derive(Clone, Debug)]
+struct Recorder {
+    groups: Arc<StdMutex<Groups>>,
+    gate: Arc<Semaphore>,
+}
+
+impl Recorder {
+    fn closed() -> Self {
+        Self { groups: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+    }
+}
+
+impl Work for Recorder {
+    type Item = (u32, usize);
+    type Answer = u32;
+    type Key = u32;
+    const GROUP: usize = 4;
+
+    fn key(item: &Self::Item) -> Option<u32> {
+        (item.0 != 0).then_some(item.0)
+    }
+    fn weight(item: &Self::Item) -> usize {
+        item.1
+    }
+    async fn group(&self, items: &[Self::Item]) -> Result<Vec<u32>, StoreError> {
+        self.gate.acquire().await.unwrap().forget();
+        self.groups.lock().unwrap().push(items.to_vec());
+        if items.iter().any(|item| item.0 == REFUSED) {
+            return Err(StoreError::Refused("this very item".to_owned()));
+        }
+        Ok(items.iter().map(|item| item.0 * 10).collect())
+    }
+}
+
+/// Asks for all of them at once, with the worker held up by the first; returns the groups after it.
+async fn groups_of(items: &[(u32, usize)]) -> Groups {
+    let recorder = Recorder::closed();
+    let mut tasks = JoinSet::new();
+    let batcher = Batcher::start(&recorder, 1, &mut tasks);
+    let open = async {
+        tokio::task::yield_now().await;
+        recorder.gate.add_permits(100);
+    };
+    let first = batcher.ask((999, 0));
+    let rest = join_all(items.iter().map(|item| batcher.ask(*item)));
+    let (first, answers, ()) = tokio::join!(first, rest, open);
+    assert_eq!(first, Ok(9_990));
+    for (item, answer) in items.iter().zip(answers) {
+        assert_eq!(answer, Ok(item.0 * 10));
+    }
+    let groups = recorder.groups.lock().unwrap().clone();
+    groups
+        .into_iter()
+        .flat_map(|group| if group == [(999, 0)] { vec![] } else { vec![group] })
+        .collect()
+}
+
+#[tokio::test]
+async fn what_waits_goes_as_one_group_up_to_its_limit() {
+    let items: Vec<_> = (1..=6).map(|n| (n, 1)).collect();
+    assert_eq!(groups_of(&items).await, [items[..4].to_vec(), items[4..].to_vec()]);
+}
+
+#[tokio::test]
+async fn items_of_one_key_go_in_different_groups_and_in_their_order() {
+    let items = [(7, 1), (7, 2), (8, 1), (7, 3)];
+    assert_eq!(groups_of(&items).await, [vec![(7, 1), (8, 1)], vec![(7, 2)], vec![(7, 3)]]);
+}
+
+#[tokio::test]
+async fn items_without_a_key_share_a_group() {
+    assert_eq!(groups_of(&[(0, 1), (0, 2)]).await, [vec![(0, 1), (0, 2)]]);
+}
+
+#[tokio::test]
+async fn a_heavy_item_closes_its_group() {
+    let heavy = [(1, GROUP_BYTES), (2, GROUP_BYTES), (3, 1)];
+    assert_eq!(groups_of(&heavy).await, [vec![heavy[0]], vec![heavy[1]], vec![heavy[2]]]);
+}
+
+#[tokio::test]
+async fn an_item_that_is_refused_is_found_by_halving_and_nobody_pays_for_it() {
+    let recorder = Recorder::closed();
+    let mut tasks = JoinSet::new();
+    let batcher = Batcher::start(&recorder, 1, &mut tasks);
+    let items = [1, 2, REFUSED, 4];
+    let open = async {
+        tokio::task::yield_now().await;
+        recorder.gate.add_permits(100);
+    };
+    let asked = join_all(items.iter().map(|item| batcher.ask((*item, 0))));
+    let (answers, ()) = tokio::join!(asked, open);
+    for (item, answer) in items.iter().zip(answers) {
+        if *item == REFUSED {
+            assert!(matches!(answer, Err(StoreError::Refused(_))), "{answer:?}");
+        } else {
+            assert_eq!(answer, Ok(item * 10));
+        }
+    }
+    let done: Vec<_> = recorder.groups.lock().unwrap().concat();
+    assert_eq!(done.iter().filter(|(item, _)| *item == 4).count(), 3, "whole, half, alone");
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_done() {
+    let recorder = Recorder::closed();
+    let mut tasks = JoinSet::new();
+    let batcher = Batcher::start(&recorder, 1, &mut tasks);
+    {
+        // The first occupies the worker, the second waits, then both callers leave.
+        let (one, two) = (batcher.ask((1, 1)), batcher.ask((2, 1)));
+        tokio::pin!(one, two);
+        tokio::select! {
+            biased;
+            _ = &mut one => unreachable!("the gate is closed"),
+            _ = &mut two => unreachable!("the gate is closed"),
+            () = async { for _ in 0..10 { tokio::task::yield_now().await } } => {}
+        }
+    }
+    recorder.gate.add_permits(100);
+    assert_eq!(batcher.ask((3, 1)).await, Ok(30));
+    assert_eq!(*recorder.groups.lock().unwrap(), [vec![(1, 1)], vec![(3, 1)]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_hangs_is_reported_as_a_database_that_is_away() {
+    let recorder = Recorder::closed();
+    let mut tasks = JoinSet::new();
+    let batcher = Batcher::start(&recorder, 1, &mut tasks);
+    let answer = batcher.ask((1, 1)).await;
+    assert!(matches!(answer, Err(StoreError::Away(_))), "{answer:?}");
+}

@@ -1,0 +1,221 @@
+//! The committer: one group, one transaction, one round trip.
+//!
+//! The conversations' rows are locked in the order of their ids first, then one statement at a fresh
+//! snapshot (READ COMMITTED) moves the versions that match and inserts for the winners alone. Without
+//! the lock two groups could deadlock, and `head` could be read before a settlement that the update
+//! then waits for.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use futures_util::future::join4;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::batch::Work;
+use super::error::late;
+use super::load::unix_ms;
+use super::pool::{Connections, Held, ROUND};
+use super::text::clipped;
+use crate::store::{Committed, StoreError, TurnCommit};
+
+/// Locks conversations; `no key update` is what an update that leaves the key alone takes.
+pub(super) const LOCK: &str =
+    "select 1 from conversation where id = any($1::uuid[]) order by id for no key update";
+
+/// The two bounds on the turn's id ($14, $15) let the executor look into the group's days only.
+const COMMIT: &str = "
+with m as materialized (
+  select * from unnest($1::uuid[], $2::uuid[], $3::int8[], $4::bytea[], $5::int8[], $6::text[],
+                       $7::text[], $8::int2[], $9::text[], $10::bytea[], $11::bytea[], $12::int8[],
+                       $13::int8[], $19::int8[])
+    as m (conversation_id, turn_id, version, session, deliveries, client_id, channel_id, outcome,
+          detail, reply, parked, queued_ms, bot_ms, unix_ms)
+), won as (
+  update conversation c
+     set version = c.version + 1, next_delivery = c.next_delivery + m.deliveries,
+         session = m.session, used_at = clock_timestamp(),
+         used_day = (clock_timestamp() at time zone 'UTC')::date
+    from m
+   where c.id = m.conversation_id and c.version = m.version
+     and not exists (select from turn t where t.turn_id = m.turn_id and t.turn_id between $14 and $15)
+     and not exists (select from erasure e where e.conversation_id = m.conversation_id
+                        and e.erased_at >= to_timestamp(m.unix_ms / 1000.0))
+  returning m.*, c.hash, c.version as new_version, c.next_delivery - m.deliveries as first_delivery
+), ledger as (
+  insert into turn (turn_id, conversation_id, client_id, channel_id, outcome, detail, reply, parked,
+                    queued_ms, bot_ms, committed_at)
+  select turn_id, conversation_id, client_id, channel_id, outcome, detail, reply, parked,
+         queued_ms, bot_ms, clock_timestamp()
+    from won
+), queued as (
+  insert into delivery (conversation_id, number, turn_id, message, channel_id, hash, body, state,
+                        attempt, failures, deferrals, redriven, head, due, hinted_at)
+  select w.conversation_id, w.first_delivery + d.message, w.turn_id, d.message, w.channel_id, w.hash,
+         d.body, 0, 0, 0, 0, false,
+         d.message = 0 and not exists (
+           select from delivery x where x.conversation_id = w.conversation_id and x.state = 0),
+         now.at, now.at
+    from won w
+    join unnest($16::uuid[], $17::int4[], $18::bytea[]) as d (turn_id, message, body)
+      on d.turn_id = w.turn_id
+   cross join (select clock_timestamp() as at) now
+  returning turn_id, head
+)
+select w.turn_id, w.new_version, w.first_delivery, q.turn_id is not null
+  from won w left join queued q on q.turn_id = w.turn_id and q.head";
+
+/// See the module's documentation.
+#[derive(Clone, Debug)]
+pub(super) struct Committer {
+    pub(super) hot: Connections,
+}
+
+impl Work for Committer {
+    /// The conversation's id and the commit.
+    type Item = (Uuid, TurnCommit);
+    /// `None`: the version has moved, or the turn is in the inbox.
+    type Answer = Option<Committed>;
+    type Key = Uuid;
+    const GROUP: usize = 64;
+
+    fn key(item: &Self::Item) -> Option<Uuid> {
+        Some(item.0)
+    }
+
+    fn weight((_, commit): &Self::Item) -> usize {
+        let record = &commit.record;
+        commit.session.state.len()
+            + record.reply.len()
+            + record.parked.as_ref().map_or(0, Bytes::len)
+            + commit.deliveries.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    async fn group(&self, items: &[Self::Item]) -> Result<Vec<Self::Answer>, StoreError> {
+        let held = self.hot.get().await?;
+        let result = tokio::time::timeout(ROUND, transact(&held, items)).await;
+        let won = held.settle(result.map_err(late).flatten())?;
+        Ok(items.iter().map(|(_, commit)| won.get(&commit.record.turn.uuid()).copied()).collect())
+    }
+}
+
+type Won = HashMap<Uuid, Committed>;
+
+/// Sends the four messages without waiting in between. When one fails, the server skips the rest and
+/// its `commit` rolls back; the first error is the one that tells why.
+async fn transact(client: &Held, items: &[(Uuid, TurnCommit)]) -> Result<Won, StoreError> {
+    let lock = client.prepare_cached(LOCK).await?;
+    let statement = client.prepare_cached(COMMIT).await?;
+    let columns = Columns::of(items);
+    let ids: [&(dyn ToSql + Sync); 1] = [&columns.ids];
+    let parameters = columns.parameters();
+    let (begun, locked, won, committed) = join4(
+        client.batch_execute("begin"),
+        client.execute(&lock, &ids),
+        client.query(&statement, &parameters),
+        client.batch_execute("commit"),
+    )
+    .await;
+    begun?;
+    locked?;
+    let won = won?;
+    committed?;
+    Ok(won.iter().map(committed_row).collect::<Result<_, _>>()?)
+}
+
+fn committed_row(row: &Row) -> Result<(Uuid, Committed), tokio_postgres::Error> {
+    let committed = Committed {
+        version: row.try_get(1)?,
+        first_delivery: row.try_get(2)?,
+        head: row.try_get(3)?,
+    };
+    Ok((row.try_get(0)?, committed))
+}
+
+/// A group as arrays, one element a member, in the order of the conversations' ids; and one element a
+/// delivery.
+#[derive(Default)]
+struct Columns<'a> {
+    ids: Vec<Uuid>,
+    turns: Vec<Uuid>,
+    versions: Vec<i64>,
+    sessions: Vec<&'a [u8]>,
+    deliveries: Vec<i64>,
+    clients: Vec<&'a str>,
+    channels: Vec<&'a str>,
+    outcomes: Vec<i16>,
+    details: Vec<String>,
+    replies: Vec<&'a [u8]>,
+    parked: Vec<Option<&'a [u8]>>,
+    queued_ms: Vec<i64>,
+    bot_ms: Vec<i64>,
+    first_turn: Uuid,
+    last_turn: Uuid,
+    times: Vec<i64>,
+    owners: Vec<Uuid>,
+    messages: Vec<i32>,
+    bodies: Vec<&'a [u8]>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(items: &'a [(Uuid, TurnCommit)]) -> Self {
+        let mut columns = Self { first_turn: Uuid::max(), ..Self::default() };
+        let mut sorted: Vec<_> = items.iter().collect();
+        sorted.sort_by_key(|(id, _)| *id);
+        for (id, commit) in sorted {
+            columns.push(*id, commit);
+        }
+        columns
+    }
+
+    fn push(&mut self, id: Uuid, commit: &'a TurnCommit) {
+        let record = &commit.record;
+        let turn = record.turn.uuid();
+        self.ids.push(id);
+        self.turns.push(turn);
+        self.first_turn = self.first_turn.min(turn);
+        self.last_turn = self.last_turn.max(turn);
+        self.times.push(unix_ms(record.turn));
+        self.versions.push(commit.version);
+        self.sessions.push(&commit.session.state);
+        self.clients.push(record.client.as_str());
+        self.channels.push(record.channel.as_str());
+        self.outcomes.push(record.outcome.code());
+        self.details.push(clipped(&record.detail, 1_000));
+        self.replies.push(&record.reply);
+        self.parked.push(record.parked.as_deref());
+        self.queued_ms.push(record.queued_ms.into());
+        self.bot_ms.push(record.bot_ms.into());
+        self.deliveries.push(i64::try_from(commit.deliveries.len()).unwrap_or(i64::MAX));
+        for (message, body) in (0..).zip(&commit.deliveries) {
+            self.owners.push(turn);
+            self.messages.push(message);
+            self.bodies.push(body);
+        }
+    }
+
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 19] {
+        [
+            &self.ids,
+            &self.turns,
+            &self.versions,
+            &self.sessions,
+            &self.deliveries,
+            &self.clients,
+            &self.channels,
+            &self.outcomes,
+            &self.details,
+            &self.replies,
+            &self.parked,
+            &self.queued_ms,
+            &self.bot_ms,
+            &self.first_turn,
+            &self.last_turn,
+            &self.owners,
+            &self.messages,
+            &self.bodies,
+            &self.times,
+        ]
+    }
+}

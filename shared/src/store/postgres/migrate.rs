@@ -1,0 +1,37 @@
+//! The schema, in the binary: numbered files, each applied once, in one transaction, by one process at
+//! a time.
+
+use super::partitions;
+use super::pool::Held;
+use crate::store::StoreError;
+
+const MIGRATIONS: &[(i32, &str)] = &[(1, include_str!("migrations/0001.sql"))];
+
+/// The advisory lock of whoever changes the schema, partitions included.
+pub(super) const SCHEMA_LOCK: i64 = 0x5377_6974_6368_686b;
+
+pub(super) async fn migrate(client: &mut Held) -> Result<(), StoreError> {
+    let transaction = client.transaction().await?;
+    // Waiting for another's migration, and an index over much data, take their time.
+    transaction
+        .batch_execute("set local statement_timeout = 0; set local lock_timeout = 0")
+        .await?;
+    transaction.execute("select pg_advisory_xact_lock($1)", &[&SCHEMA_LOCK]).await?;
+    transaction
+        .batch_execute(
+            "create table if not exists schema_version (
+               version    integer     primary key,
+               applied_at timestamptz not null default clock_timestamp())",
+        )
+        .await?;
+    let row = transaction.query_one("select coalesce(max(version), 0) from schema_version", &[]);
+    let applied: i32 = row.await?.try_get(0)?;
+    for (version, sql) in MIGRATIONS.iter().filter(|(version, _)| *version > applied) {
+        transaction.batch_execute(sql).await?;
+        transaction.execute("insert into schema_version (version) values ($1)", &[version]).await?;
+        tracing::info!(schema.version = version, "the schema was brought up to date");
+    }
+    partitions::create_ahead(&transaction).await?;
+    transaction.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! Connections: three small pools, TLS where the URL asks for it, and a deadline on everything. A
+//! connection whose use did not end in good order is closed, never handed out again.
+
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::{Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::store::StoreError;
+
+/// No call of a room waits longer for the database than this.
+pub(super) const DEADLINE: Duration = Duration::from_secs(5);
+/// One round trip; less than [`DEADLINE`], so that a caller learns what its group met.
+pub(super) const ROUND: Duration = Duration::from_millis(4_500);
+/// Connecting, TLS and authentication; and waiting for a free connection.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// What every connection is told. The server gives up before the client does.
+const SESSION: &str = "
+    set statement_timeout = '4s';
+    set lock_timeout = '3s';
+    set idle_in_transaction_session_timeout = '5s';
+    set client_min_messages = warning;
+    set jit = off;
+    select set_config('synchronous_commit', 'on', false)
+     where current_setting('synchronous_commit') in ('off', 'local');
+";
+
+/// The hot path's statements have one good plan each, nested loops over indexes, from the first row
+/// on; a planner that saw the tables empty must not choose another.
+const HOT_SESSION: &str = "
+    set plan_cache_mode = force_generic_plan;
+    set enable_seqscan = off;
+    set enable_hashjoin = off;
+    set enable_mergejoin = off;
+";
+
+/// Where the database is, and how many connections one process may have.
+#[derive(Clone, Debug)]
+pub struct PostgresConfig {
+    /// `postgres://…`; `sslmode=require` verifies the server against the system's certificates.
+    pub url: SecretString,
+    /// At least 4: one is kept for [`crate::store::Intake::ping`].
+    pub connections: u32,
+}
+
+/// Why a store could not be set up: a mistake in the settings, never a database that is away.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("the PostgreSQL URL cannot be read: {0}")]
+    Url(tokio_postgres::Error),
+    #[error("the system's certificates cannot be used: {0}")]
+    Tls(String),
+    #[error("a pool of connections cannot be made: {0}")]
+    Pool(String),
+}
+
+/// Connections by purpose, so that none waits behind another kind of work.
+#[derive(Clone, Debug)]
+pub(super) struct Pools {
+    /// Groups of the hot path.
+    pub(super) hot: Connections,
+    /// Everything else.
+    pub(super) calm: Connections,
+    /// Health alone.
+    pub(super) ping: Connections,
+}
+
+impl Pools {
+    pub(super) fn new(config: &PostgresConfig) -> Result<Self, ConnectError> {
+        let mut pg: Config =
+            config.url.expose_secret().parse::<Config>().map_err(ConnectError::Url)?;
+        pg.application_name("switchhook")
+            .connect_timeout(CONNECT)
+            .tcp_user_timeout(DEADLINE)
+            .keepalives_idle(Duration::from_secs(10))
+            .target_session_attrs(TargetSessionAttrs::ReadWrite);
+        if is_local(&pg) && pg.get_ssl_mode() == SslMode::Prefer {
+            pg.ssl_mode(SslMode::Disable);
+        }
+        let most = usize::try_from(config.connections.max(4)).unwrap_or(4);
+        let calm = (most / 4).max(1);
+        Ok(Self {
+            hot: Connections::new(&pg, most - calm - 1, HOT_SESSION)?,
+            calm: Connections::new(&pg, calm, "")?,
+            ping: Connections::new(&pg, 1, "")?,
+        })
+    }
+}
+
+fn is_local(config: &Config) -> bool {
+    let local = |host: &Host| match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => {
+            name == "localhost"
+                || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+    };
+    config.get_hosts().iter().all(local)
+        && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback)
+}
+
+/// One pool.
+#[derive(Clone, Debug)]
+pub(super) struct Connections(Pool);
+
+impl Connections {
+    fn new(config: &Config, most: usize, also: &'static str) -> Result<Self, ConnectError> {
+        let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = if config.get_ssl_mode() == SslMode::Disable {
+            Manager::from_config(config.clone(), NoTls, recycle)
+        } else {
+            Manager::from_config(config.clone(), MakeRustlsConnect::new(tls()?), recycle)
+        };
+        let settings = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+            Box::pin(async move {
+                let all = [SESSION, also].concat();
+                client.batch_execute(&all).await.map_err(HookError::Backend)
+            })
+        });
+        Pool::builder(manager)
+            .max_size(most)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(CONNECT))
+            .create_timeout(Some(CONNECT))
+            .post_create(settings)
+            .build()
+            .map(Self)
+            .map_err(|error| ConnectError::Pool(error.to_string()))
+    }
+
+    /// A connection for one piece of work; call [`Held::release`] when it ended in good order.
+    pub(super) async fn get(&self) -> Result<Held, StoreError> {
+        match self.0.get().await {
+            Ok(client) => Ok(Held(Some(client))),
+            Err(deadpool_postgres::PoolError::Backend(error)) => {
+                Err(StoreError::Away(StoreError::from(error).to_string()))
+            }
+            Err(error) => Err(StoreError::Away(error.to_string())),
+        }
+    }
+}
+
+fn tls() -> Result<rustls::ClientConfig, ConnectError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = rustls::RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        return Err(ConnectError::Tls(format!("none found {:?}", found.errors)));
+    }
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ConnectError::Tls(error.to_string()))
+        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// A connection in use. Dropped without [`Held::release`] (an error, a deadline, a caller that went
+/// away) it is closed: it may stand in the middle of a transaction.
+#[derive(Debug)]
+pub(super) struct Held(Option<Object>);
+
+impl Held {
+    /// Back to the pool.
+    pub(super) fn release(mut self) {
+        drop(self.0.take());
+    }
+
+    /// Back to the pool when the work ended in good order: a refusal leaves a clean connection too.
+    pub(super) fn settle<T>(self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if !matches!(result, Err(StoreError::Away(_))) {
+            self.release();
+        }
+        result
+    }
+}
+
+impl Deref for Held {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        self.0.as_ref().expect("invariant: taken only by release and drop, which consume it")
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut Object {
+        self.0.as_mut().expect("invariant: taken only by release and drop, which consume it")
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            drop(Object::take(client));
+        }
+    }
+}

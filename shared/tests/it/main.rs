@@ -1,3 +1,0 @@
-//! Conformance of the engines: one suite for every store, one for every broker.
-
-mod broker;
