@@ -6,4 +6,5 @@ pub mod check;
 pub mod endpoint;
 pub mod history;
 pub mod load;
-pub mod system;
+pub mod nemesis;
+pub mod rig;

@@ -7,6 +7,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::bot;
 use crate::history::{Conversation, Fate, History, Send};
@@ -36,7 +37,7 @@ impl Line {
 }
 
 /// How much is said.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// The number of the first conversation, so that several loads can share a history.
     pub first: Conversation,
@@ -44,6 +45,8 @@ pub struct Plan {
     pub messages: u32,
     /// A wait between the messages of a conversation.
     pub pause: Duration,
+    /// Ends the load early, between messages.
+    pub stop: CancellationToken,
 }
 
 /// What one try came to.
@@ -54,7 +57,7 @@ enum Try {
 }
 
 /// Says everything and returns when every message's fate is known.
-pub async fn run(line: &Line, plan: Plan, history: &History) -> anyhow::Result<()> {
+pub async fn run(line: &Line, plan: &Plan, history: &History) -> anyhow::Result<()> {
     let http = client()?;
     let token = line.token()?;
     let mut tasks = JoinSet::new();
@@ -66,7 +69,8 @@ pub async fn run(line: &Line, plan: Plan, history: &History) -> anyhow::Result<(
             history: history.clone(),
             conversation,
         };
-        tasks.spawn(async move { speaker.speak(plan).await });
+        let plan = plan.clone();
+        tasks.spawn(async move { speaker.speak(&plan).await });
     }
     while let Some(ended) = tasks.join_next().await {
         ended?;
@@ -75,7 +79,7 @@ pub async fn run(line: &Line, plan: Plan, history: &History) -> anyhow::Result<(
 }
 
 /// Asks every conversation for its list, after all has settled.
-pub async fn probe(line: &Line, plan: Plan, history: &History) -> anyhow::Result<()> {
+pub async fn probe(line: &Line, plan: &Plan, history: &History) -> anyhow::Result<()> {
     let http = client()?;
     let token = line.token()?;
     let mut tasks = JoinSet::new();
@@ -108,9 +112,12 @@ struct Speaker {
 }
 
 impl Speaker {
-    async fn speak(&self, plan: Plan) {
+    async fn speak(&self, plan: &Plan) {
         self.history.with(self.conversation, |thread| thread.asynchronous = self.line.asynchronous);
         for seq in 1..=plan.messages {
+            if plan.stop.is_cancelled() {
+                break;
+            }
             let (fate, answer) = self.until_known(&bot::append(seq), &format!("{seq}")).await;
             self.history.with(self.conversation, |thread| {
                 thread.sends.push(Send { seq, fate });

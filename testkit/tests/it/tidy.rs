@@ -147,3 +147,26 @@ fn the_rules_see_what_they_forbid() {
     assert!(!mentions("use my_tokio::x;", "tokio::"));
     assert!(all_files().len() > 20, "the walk finds no files");
 }
+
+#[test]
+fn every_table_of_the_stores_has_a_stated_retention() {
+    let page = fs::read_to_string(root().join("docs/store.md")).unwrap();
+    let mut tables = 0;
+    for engine in ["sqlite", "postgres"] {
+        let folder = root().join("shared/src/store").join(engine).join("migrations");
+        for entry in fs::read_dir(&folder).unwrap() {
+            let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+            let names = text.lines().filter_map(|line| line.trim().strip_prefix("create table "));
+            for name in names.filter(|name| !name.contains(" partition of ")) {
+                let name = name.trim_start_matches("if not exists ");
+                let name = name.split([' ', '(']).next().unwrap();
+                assert!(
+                    page.contains(&format!("`{name}`")),
+                    "docs/store.md does not tell of {name}"
+                );
+                tables += 1;
+            }
+        }
+    }
+    assert!(tables > 20, "only {tables} tables were found");
+}

@@ -1,0 +1,72 @@
+//! Kills under load, a small version of the endurance run for every commit.
+
+use std::time::Duration;
+
+use e2e::endpoint::Script;
+use e2e::load::Plan;
+use e2e::nemesis::{self, Engines, Pace, Victim};
+use e2e::rig::Rig;
+use testkit::system::Shape;
+use tokio_util::sync::CancellationToken;
+
+const PACE: Pace = Pace { dead: Duration::from_millis(500), between: Duration::from_secs(2) };
+/// The endpoint answers 503 to some POSTs, so that retries and kills meet.
+const SCRIPT: Script = Script { fail_every: 20 };
+
+fn plan() -> Plan {
+    Plan {
+        first: 0,
+        conversations: 20,
+        messages: u32::MAX,
+        pause: Duration::from_millis(30),
+        stop: CancellationToken::new(),
+    }
+}
+
+/// Kills each victim `times` times under load; nothing may be lost, doubled, reordered or forked.
+async fn survives(shape: Shape, engines: Engines<'_>, victims: &[Victim], times: usize) {
+    let rig = Rig::start(shape, SCRIPT).await.unwrap();
+    let plan = plan();
+    let stop = plan.stop.clone();
+    let killing = async {
+        let mut kills = 0;
+        for victim in victims {
+            kills += nemesis::kill(&rig.system, engines, *victim, times, PACE).await.unwrap();
+        }
+        stop.cancel();
+        kills
+    };
+    let (loaded, kills) = tokio::join!(rig.load(&plan), killing);
+    loaded.unwrap();
+    assert_eq!(kills, victims.len() * times);
+    let verdict = rig.verdict(&plan).await.unwrap();
+    assert!(verdict.accepted > 200, "too little was accepted to show anything: {verdict}");
+    assert!(verdict.faults.is_empty(), "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_reordered_when_the_whole_in_one_process_is_killed() {
+    survives(Shape::Whole, Engines::default(), &[Victim::Room("up")], 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_reordered_when_rooms_broker_and_database_are_killed() {
+    let node = testkit::rabbitmq::Node::start().await.unwrap();
+    let server = testkit::postgres::Server::start().await.unwrap();
+    let shape = Shape::Rooms {
+        amqp: node.url(),
+        postgres: server.create_database().await.unwrap(),
+        ingresses: 2,
+        dispatchers: 2,
+        deliverers: 2,
+    };
+    let engines = Engines { node: Some(&node), server: Some(&server) };
+    let victims = [
+        Victim::Room("ingress"),
+        Victim::Room("dispatcher"),
+        Victim::Room("deliverer"),
+        Victim::Broker,
+        Victim::Database,
+    ];
+    survives(shape, engines, &victims, 2).await;
+}
