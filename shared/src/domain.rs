@@ -2,6 +2,7 @@
 //!
 //! PURE: no clock, no randomness, no sockets, no runtime. Time and chance are arguments.
 
+pub mod breaker;
 pub mod channel;
 pub mod delivery;
 pub mod ids;

@@ -4,8 +4,8 @@
 //! broker. Doors, two engines each: [`broker`], [`store`]. Around them: [`registry`] apps, bots and
 //! channels; [`vault`] secrets at rest; [`keys`] the installation's keys; [`config`] the settings;
 //! [`clock`], [`entropy`] time and chance; [`lanes`], [`partitions`] ordered work on a queue;
-//! [`egress`] the only way out; [`ground`] all of it in one argument; [`lifecycle`] starting and
-//! stopping; [`telemetry`] logs; [`admin`] probes and metrics.
+//! [`sweep`] rings for what nobody looks after; [`egress`] the only way out; [`ground`] all of it in one
+//! argument; [`lifecycle`] starting and stopping; [`telemetry`] logs; [`admin`] probes and metrics.
 
 pub mod admin;
 pub mod broker;
@@ -21,6 +21,7 @@ pub mod lifecycle;
 pub mod partitions;
 pub mod registry;
 pub mod store;
+pub mod sweep;
 pub mod telemetry;
 pub mod topology;
 pub mod vault;

@@ -229,6 +229,8 @@ pub struct Lowest {
     pub claimed_for: Duration,
     /// Whether its endpoint is disabled.
     pub disabled: bool,
+    /// The conversation's hash, for its partition.
+    pub hash: u64,
 }
 
 /// One POST, for the attempt log.

@@ -100,6 +100,10 @@ impl Topology {
     pub fn dead(&self, queue: Queue) -> String {
         format!("{}.{queue}.dead", self.prefix)
     }
+    /// Where the broker sends what it dead-letters; the routing key is the queue's own name.
+    pub fn dead_exchange(&self) -> String {
+        format!("{}.dead", self.prefix)
+    }
     pub fn replies_exchange(&self) -> String {
         format!("{}.replies", self.prefix)
     }

@@ -25,7 +25,7 @@ macro_rules! lowest_columns {
             ", greatest(0, (extract(epoch from d.due - clock_timestamp()) * 1000000)::int8),
                greatest(0, coalesce(
                  (extract(epoch from d.claimed_until - clock_timestamp()) * 1000000)::int8, 0)),
-               coalesce(c.disabled, false)"
+               coalesce(c.disabled, false), d.hash"
         )
     };
 }
@@ -55,6 +55,7 @@ pub(super) fn lowest(row: &Row) -> Result<Lowest, StoreError> {
         due_in: micros(row.try_get(10)?),
         claimed_for: micros(row.try_get(11)?),
         disabled: row.try_get(12)?,
+        hash: row.try_get::<_, i64>(13)?.cast_unsigned(),
     })
 }
 

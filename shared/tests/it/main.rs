@@ -1,0 +1,3 @@
+//! Conformance of the engines: one suite for every store, one for every broker.
+
+mod broker;
