@@ -4,24 +4,39 @@
 
 /// Makes a test of each function for every engine.
 macro_rules! conformance {
-    ($($name:ident),+ $(,)?) => {
+    ($setup:expr; $($name:ident),+ $(,)?) => {
         mod rabbitmq {
-            conformance!(@tests $crate::broker::engine_rabbitmq::RabbitMq; $($name),+);
+            conformance!(@tests $crate::broker::engine_rabbitmq::RabbitMq, $setup; $($name),+);
         }
     };
-    (@tests $engine:ty; $($name:ident),+) => {
+    (@tests $engine:ty, $setup:expr; $($name:ident),+) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $name() {
-                use $crate::broker::harness::{Harness as _, LIMIT};
-                let harness = <$engine>::start(Default::default()).await;
+                use $crate::broker::harness::{Harness as _, LIMIT, Setup};
+                let harness = <$engine>::start($setup).await;
                 tokio::time::timeout(LIMIT, super::$name(harness)).await.expect("ended in time");
             }
         )+
     };
 }
 
+mod door;
+mod doorbells;
 mod engine_rabbitmq;
 mod harness;
+mod limits;
 mod order;
 mod proxy;
+mod replies;
+mod scale;
+
+/// What only RabbitMQ can show.
+mod rabbitmq_only {
+    mod balance;
+    mod nodes;
+    mod outage;
+    mod takeover;
+    mod unrouted;
+    mod wire;
+}

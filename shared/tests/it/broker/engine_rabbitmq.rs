@@ -68,6 +68,7 @@ fn address(engine: &Engine) -> String {
 
 impl Harness for RabbitMq {
     type Broker = Engine;
+    const ALONE: bool = false;
 
     async fn start(setup: Setup) -> Self {
         Self::on(rabbitmq::shared().await.unwrap(), setup)

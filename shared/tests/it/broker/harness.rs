@@ -28,15 +28,16 @@ pub(crate) struct Setup {
     pub(crate) jobs_max: i64,
 }
 
-impl Default for Setup {
-    fn default() -> Self {
-        Self { partitions: 2, jobs_max: 1_000 }
-    }
+impl Setup {
+    pub(crate) const DEFAULT: Self = Self { partitions: 2, jobs_max: 1_000 };
 }
 
 /// One installation on one engine, of the test's own.
 pub(crate) trait Harness: Sized + Send + Sync + 'static {
     type Broker: Broker;
+
+    /// Whether the engine lives in the process, and so there can only be one.
+    const ALONE: bool;
 
     fn start(setup: Setup) -> impl Future<Output = Self> + Send;
 
@@ -103,4 +104,13 @@ pub(crate) async fn assert_quiet<C: Consumer>(consumer: &mut C) {
 
 pub(crate) async fn consume<B: Broker>(broker: &B) -> B::Consumer {
     broker.consume(TURNS, P0).await.expect("subscribed")
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + SOON;
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "never came: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

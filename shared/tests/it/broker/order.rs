@@ -8,6 +8,7 @@ use super::harness::{
 };
 
 conformance! {
+    Setup::DEFAULT;
     jobs_come_in_the_order_in_which_they_were_published,
     partitions_do_not_mix,
     only_one_consumer_is_given_jobs_at_a_time,
