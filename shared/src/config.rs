@@ -263,6 +263,12 @@ fn environment() -> Vec<(String, String)> {
     std::env::vars().collect()
 }
 
+/// The settings file that the environment names (`SWITCHHOOK_CONFIG`).
+#[expect(clippy::disallowed_methods, reason = "the only file that reads the environment")]
+pub fn file_of_environment() -> Option<PathBuf> {
+    std::env::var_os("SWITCHHOOK_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
 fn from_environment(
     environment: impl IntoIterator<Item = (String, String)>,
     mistakes: &mut Vec<String>,

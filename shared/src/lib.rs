@@ -5,7 +5,8 @@
 //! channels; [`vault`] secrets at rest; [`keys`] the installation's keys; [`config`] the settings;
 //! [`clock`], [`entropy`] time and chance; [`lanes`], [`partitions`] ordered work on a queue;
 //! [`sweep`] rings for what nobody looks after; [`egress`] the only way out; [`ground`] all of it in one
-//! argument; [`lifecycle`] starting and stopping; [`telemetry`] logs; [`admin`] probes and metrics.
+//! argument; [`engines`] opens a pair; [`process`], [`lifecycle`] starting, living and stopping;
+//! [`telemetry`] logs; [`admin`] probes and metrics.
 
 pub mod admin;
 pub mod broker;
@@ -13,12 +14,14 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod egress;
+pub mod engines;
 pub mod entropy;
 pub mod ground;
 pub mod keys;
 pub mod lanes;
 pub mod lifecycle;
 pub mod partitions;
+pub mod process;
 pub mod registry;
 pub mod store;
 pub mod sweep;

@@ -54,6 +54,13 @@ impl Cache {
         self.0.refresh.notify_one();
     }
 
+    /// Reads the registry now.
+    pub async fn refresh<S: RegistryStore>(&self, store: &S) -> Result<(), RegistryError> {
+        let registry = Arc::new(store.registry().await?);
+        self.0.current.store(Arc::new(Loaded { registry, at: Instant::now() }));
+        Ok(())
+    }
+
     /// Keeps the copy fresh until `stop`. A read that fails leaves the old copy, which then ages.
     pub async fn run<S: RegistryStore>(self, store: S, stop: CancellationToken) {
         loop {
@@ -63,12 +70,8 @@ impl Cache {
                 () = self.0.refresh.notified() => {}
                 () = wait => {}
             }
-            match store.registry().await {
-                Ok(registry) => {
-                    let loaded = Loaded { registry: Arc::new(registry), at: Instant::now() };
-                    self.0.current.store(Arc::new(loaded));
-                }
-                Err(error) => tracing::warn!(%error, "the registry could not be read"),
+            if let Err(error) = self.refresh(&store).await {
+                tracing::warn!(%error, "the registry could not be read");
             }
         }
     }

@@ -1,0 +1,71 @@
+//! What a process tells of its ground, whichever rooms it runs.
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::registry::cache::Cache;
+
+/// The metrics of the ground.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// 1 while the broker takes jobs.
+    pub broker_up: IntGauge,
+    /// Rows removed because they had outlived their retention.
+    pub cleaned_rows: IntCounter,
+    /// Rounds of cleaning that failed.
+    pub clean_failures: IntCounter,
+}
+
+impl Metrics {
+    /// Makes the metrics and registers them.
+    pub fn register(registry: &Registry, cache: &Cache) -> prometheus::Result<Self> {
+        let metrics = Self {
+            broker_up: IntGauge::new("switchhook_broker_up", "1 while the broker takes jobs.")?,
+            cleaned_rows: IntCounter::new(
+                "switchhook_cleaned_rows_total",
+                "Rows removed because they had outlived their retention.",
+            )?,
+            clean_failures: IntCounter::new(
+                "switchhook_clean_failures_total",
+                "Rounds of cleaning that failed.",
+            )?,
+        };
+        registry.register(Box::new(metrics.broker_up.clone()))?;
+        registry.register(Box::new(metrics.cleaned_rows.clone()))?;
+        registry.register(Box::new(metrics.clean_failures.clone()))?;
+        registry.register(Box::new(RegistryAge::new(cache.clone())?))?;
+        let opts = Opts::new("switchhook_build_info", "Always 1; the label tells the version.");
+        let build = IntGaugeVec::new(opts, &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(build))?;
+        Ok(metrics)
+    }
+}
+
+/// An age is read when it is asked for.
+struct RegistryAge {
+    cache: Cache,
+    gauge: Gauge,
+}
+
+impl RegistryAge {
+    fn new(cache: Cache) -> prometheus::Result<Self> {
+        let gauge = Gauge::new(
+            "switchhook_registry_age_seconds",
+            "Age of this process's copy of the registry.",
+        )?;
+        Ok(Self { cache, gauge })
+    }
+}
+
+impl Collector for RegistryAge {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauge.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.gauge.set(self.cache.age().as_secs_f64());
+        self.gauge.collect()
+    }
+}
