@@ -153,8 +153,15 @@ impl Node {
 
     /// Raises or clears the memory alarm: while it lasts, publishers are blocked.
     pub async fn alarm(&self, on: bool) -> Result<()> {
-        let fraction = if on { "0.00001" } else { "0.6" };
-        self.ctl(&["set_vm_memory_high_watermark", fraction]).await.map(drop)
+        if self.root.is_none() {
+            let fraction = if on { "0.00001" } else { "0.6" };
+            return self.ctl(&["set_vm_memory_high_watermark", fraction]).await.map(drop);
+        }
+        // Without a /proc of its own the node watches no memory; the alarm works all the same.
+        let alarm = "{resource_limit, memory, node()}";
+        let set = format!("rabbit_alarm:set_alarm({{{alarm}, []}}).");
+        let clear = format!("rabbit_alarm:clear_alarm({alarm}).");
+        self.ctl(&["eval", if on { &set } else { &clear }]).await.map(drop)
     }
 
     /// Runs `rabbitmqctl` on this node and returns its output.
