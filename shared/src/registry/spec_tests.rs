@@ -81,7 +81,7 @@ fn a_bot_comes_back_with_its_secret_given_apart() {
             name: "b".to_owned(),
             logic,
             error_message: "oh".to_owned(),
-            session_timeout: Duration::from_secs(60),
+            session_timeout: Duration::from_mins(1),
             permits: 5,
         };
         let text = serde_json::to_string(&BotSpec::of(&bot)).unwrap();
