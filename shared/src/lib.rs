@@ -23,6 +23,7 @@ pub mod lifecycle;
 pub mod partitions;
 pub mod process;
 pub mod registry;
+pub mod sqlite;
 pub mod store;
 pub mod sweep;
 pub mod telemetry;

@@ -8,6 +8,7 @@
 
 pub mod postgres;
 pub mod sqlite;
+mod text;
 
 use std::future::Future;
 use std::time::Duration;
@@ -43,6 +44,15 @@ pub enum CommitError {
     /// The database refuses this member's data, whatever its neighbours do.
     #[error("the database refuses the data: {0}")]
     Refused(String),
+}
+
+impl From<StoreError> for CommitError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Away(why) => Self::Unknown(why),
+            StoreError::Refused(why) => Self::Refused(why),
+        }
+    }
 }
 
 /// A turn that has its row: the inbox says it is done.

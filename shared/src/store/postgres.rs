@@ -25,7 +25,6 @@ mod registry;
 mod rows;
 mod settle;
 mod sweep;
-mod text;
 mod turns;
 mod upkeep;
 

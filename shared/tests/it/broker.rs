@@ -5,6 +5,9 @@
 /// Makes a test of each function for every engine.
 macro_rules! conformance {
     ($setup:expr; $($name:ident),+ $(,)?) => {
+        mod embedded {
+            conformance!(@tests $crate::broker::engine_embedded::Embedded, $setup; $($name),+);
+        }
         mod rabbitmq {
             conformance!(@tests $crate::broker::engine_rabbitmq::RabbitMq, $setup; $($name),+);
         }
@@ -23,6 +26,7 @@ macro_rules! conformance {
 
 mod door;
 mod doorbells;
+mod engine_embedded;
 mod engine_rabbitmq;
 mod harness;
 mod limits;

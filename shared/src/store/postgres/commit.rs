@@ -17,7 +17,7 @@ use super::batch::Work;
 use super::error::late;
 use super::load::unix_ms;
 use super::pool::{Connections, Held, ROUND};
-use super::text::clipped;
+use crate::store::text::clipped;
 use crate::store::{Committed, StoreError, TurnCommit};
 
 /// Locks conversations; `no key update` is what an update that leaves the key alone takes.

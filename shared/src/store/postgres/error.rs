@@ -4,7 +4,7 @@
 use tokio_postgres::error::SqlState;
 
 use crate::registry::RegistryError;
-use crate::store::{CommitError, StoreError};
+use crate::store::StoreError;
 
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
@@ -22,15 +22,6 @@ impl From<tokio_postgres::Error> for StoreError {
 impl From<tokio_postgres::Error> for RegistryError {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Store(error.into())
-    }
-}
-
-impl From<StoreError> for CommitError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Away(why) => Self::Unknown(why),
-            StoreError::Refused(why) => Self::Refused(why),
-        }
     }
 }
 

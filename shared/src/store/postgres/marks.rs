@@ -4,8 +4,8 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::pool::Connections;
-use super::text::clipped;
 use crate::domain::ids::TurnId;
+use crate::store::text::clipped;
 use crate::store::{Deaths, StoreError};
 use crate::topology::Queue;
 

@@ -14,9 +14,9 @@ use super::deliveries::{LOWEST, by_conversation};
 use super::error::late;
 use super::pool::{Connections, Held, ROUND};
 use super::rows::as_micros;
-use super::text::clipped;
 use crate::domain::delivery::{ParkReason, Place};
 use crate::domain::ids::ConversationId;
+use crate::store::text::clipped;
 use crate::store::{AttemptRecord, Lowest, Settlement, StoreError};
 
 /// `claimed` asks for a claim that no outcome has ended yet, see [`Outcome::must_be_claimed`].

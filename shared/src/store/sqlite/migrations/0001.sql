@@ -25,7 +25,7 @@ create table conversation (
   -- The fence. Born, like next_delivery, as the time in microseconds: no life repeats another's numbers.
   version       integer not null,
   next_delivery integer not null,
-  state         blob not null,
+  state         blob not null check (length(state) <= 1048576),
   touched_at    integer not null
 ) strict;
 create index conversation_touched on conversation (touched_at);
@@ -39,8 +39,8 @@ create table turn (
   outcome      integer not null,
   -- PostgreSQL refuses a NUL in text: so that both engines keep the same data, this one does too.
   detail       text not null check (instr(detail, char(0)) = 0),
-  reply        blob not null,
-  parked       blob,
+  reply        blob not null check (length(reply) <= 8388608),
+  parked       blob check (length(parked) <= 8388608),
   queued_ms    integer not null,
   bot_ms       integer not null,
   committed_at integer not null
@@ -53,7 +53,7 @@ create table delivery (
   channel_id    text not null,
   turn_id       blob not null,
   idx           integer not null,
-  body          blob not null,
+  body          blob not null check (length(body) <= 1048576),
   -- Attempts begun. Never restarts: an outcome is written only where it still shows its attempt.
   attempt       integer not null default 0,
   failures      integer not null default 0,
@@ -63,7 +63,7 @@ create table delivery (
   -- 1 on the lowest unsettled row of its conversation, and on no other.
   head          integer not null,
   due           integer not null,
-  -- When a doorbell was last rung for it; born rung. Before `due`: to be rung when it is due.
+  -- When a doorbell was last rung for it; born rung. 0: none since the due time was moved.
   hinted_at     integer not null,
   -- 0 pending, 1 delivered, 2 parked.
   state         integer not null default 0,
@@ -87,7 +87,7 @@ create table attempt (
   status   integer not null,
   error    text,
   took_ms  integer not null,
-  response blob not null,
+  response blob not null check (length(response) <= 1048576),
   at       integer not null,
   primary key (turn_id, idx, attempt)
 ) strict, without rowid;
@@ -103,7 +103,7 @@ create table mark (
 
 create table idempotency (
   channel_id  text not null,
-  key         text not null,
+  key         text not null check (length(cast(key as blob)) <= 255),
   fingerprint blob not null,
   turn_id     blob not null,
   expires_at  integer not null,

@@ -1,7 +1,7 @@
 //! Text that goes into rows for an operator to read.
 
 /// At most `max` bytes, cut between characters, with NUL (which PostgreSQL refuses) made visible.
-pub(super) fn clipped(text: &str, max: usize) -> String {
+pub(crate) fn clipped(text: &str, max: usize) -> String {
     let text = text.replace('\0', "\u{fffd}");
     let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text[..end].to_owned()
