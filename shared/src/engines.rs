@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::admin::Readiness;
+use crate::broker::embedded::EmbeddedBroker;
 use crate::broker::rabbitmq::{self, RabbitMq};
 use crate::broker::{Broker, Health};
 use crate::clock::Clock;
@@ -24,7 +25,9 @@ use crate::lifecycle::Lifecycle;
 use crate::process::Failure;
 use crate::registry::RegistryError;
 use crate::registry::cache::Cache;
+use crate::sqlite::{self, Database};
 use crate::store::postgres::{Postgres, PostgresConfig};
+use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError, Upkeep as _};
 use crate::topology::Topology;
 use crate::vault::Vault;
@@ -61,6 +64,7 @@ pub struct Engine<B, S> {
 /// The pairs that there are.
 #[derive(Debug)]
 pub enum Engines {
+    Embedded(Engine<EmbeddedBroker, Sqlite>, Database),
     Served(Engine<RabbitMq, Postgres>),
 }
 
@@ -120,7 +124,12 @@ pub async fn open(
         ..Topology::default()
     };
     let Some(store) = postgres(settings, &vault)? else {
-        return Err(hopeless(Failure::usage("the embedded engines are not in this build yet")));
+        let database = Database::open(&settings.engines.data, Clock::Real).await?;
+        let broker = EmbeddedBroker::open(&database, topology).await?;
+        let store = Sqlite::new(&database, vault);
+        let registry = Cache::load(&store).await?;
+        let engine = Engine { broker, store, keys: ring.envelope, registry, process };
+        return Ok(Engines::Embedded(engine, database));
     };
     if options.migrate {
         store.migrate().await?;
@@ -155,7 +164,11 @@ pub async fn migrate(settings: &Settings, keys: WhenMissing) -> Result<(), OpenE
     let ring = keys::load(settings, &Entropy::Real, keys).map_err(hopeless)?;
     match postgres(settings, &Vault::new(&ring.vault, Entropy::Real))? {
         Some(store) => Ok(store.migrate().await?),
-        None => Ok(()),
+        None => {
+            // Opening the file does it.
+            Database::open(&settings.engines.data, Clock::Real).await?.close().await;
+            Ok(())
+        }
     }
 }
 
@@ -259,6 +272,19 @@ async fn follow(
 
 fn hopeless(failure: impl Into<Failure>) -> OpenError {
     OpenError::Hopeless(failure.into())
+}
+
+impl From<sqlite::OpenError> for OpenError {
+    fn from(error: sqlite::OpenError) -> Self {
+        let text = error.to_string();
+        match error {
+            sqlite::OpenError::InUse { .. } => Self::InUse(text),
+            sqlite::OpenError::Partitions { .. } => Self::Hopeless(Failure::usage(text)),
+            sqlite::OpenError::Io { .. }
+            | sqlite::OpenError::Newer { .. }
+            | sqlite::OpenError::Failed(_) => Self::Hopeless(Failure::unavailable(text)),
+        }
+    }
 }
 
 impl From<StoreError> for OpenError {

@@ -145,6 +145,11 @@ pub async fn live(
     };
     let part = Part { settings, signals, readiness, metrics };
     match opened {
+        Engines::Embedded(engine, database) => {
+            let lived = part.live(engine, rooms).await;
+            let _ = tokio::time::timeout(CLOSE, database.close()).await;
+            lived
+        }
         Engines::Served(engine) => part.live(engine, rooms).await,
     }
 }

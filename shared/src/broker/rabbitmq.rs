@@ -11,6 +11,7 @@ mod declare;
 mod link;
 mod metrics;
 mod names;
+mod probe;
 mod publisher;
 mod replies;
 mod ring;
@@ -34,6 +35,7 @@ use uuid::Uuid;
 
 pub use consumer::{Acker, Consumer};
 pub use metrics::Metrics;
+pub use probe::{Probe, probe};
 
 use super::{Broker, ConsumerLost, Health, PublishError, ReplyAddress};
 use crate::domain::ids::TurnId;
