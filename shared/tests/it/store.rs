@@ -6,6 +6,9 @@
 /// Makes a test of each function for both engines, or only for the one that can show it.
 macro_rules! conformance {
     ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            conformance!(@tests $crate::store::engine_sqlite::Sqlite; $($name),+);
+        }
         mod postgres {
             conformance!(@tests $crate::store::engine_postgres::Postgres; $($name),+);
         }
@@ -35,6 +38,7 @@ macro_rules! conformance {
 mod clean;
 mod commit;
 mod engine_postgres;
+mod engine_sqlite;
 mod erase;
 mod facts;
 mod faults;
