@@ -10,6 +10,7 @@ use shared::domain::breaker::Rules;
 use shared::domain::ids::ChannelId;
 use shared::domain::retry::exponential;
 use shared::egress;
+use shared::engines::announce_change;
 use shared::entropy::Entropy;
 use shared::ground::Ground;
 use shared::lifecycle::Lifecycle;
@@ -18,7 +19,6 @@ use shared::registry::{Channel, Endpoint};
 use shared::store::{Deliveries, StoreError, Turns};
 use shared::topology::{Partition, Topology};
 use shared::wire::envelope::Keys;
-use shared::wire::jobs::Announcement;
 
 use crate::gates::Gates;
 use crate::metrics::Metrics;
@@ -123,10 +123,7 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
     /// Tells every process, this one included, to read the registry again.
     pub(crate) async fn registry_changed(&self) {
         self.registry.invalidate();
-        match Announcement::RegistryChanged.seal(&self.keys) {
-            Ok(sealed) => self.broker.announce(sealed).await,
-            Err(error) => tracing::error!(%error, "an announcement could not be written"),
-        }
+        announce_change(&self.broker, &self.keys).await;
     }
 
     /// Asks the store until it answers. A store that is away is no answer.
