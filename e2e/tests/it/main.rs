@@ -1,5 +1,8 @@
 //! The whole product, from outside.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod bad_input;
 mod clients;
 mod promises;
+mod support;
+mod tokens;

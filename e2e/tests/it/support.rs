@@ -1,0 +1,6 @@
+//! What the end-to-end tests share.
+
+pub(crate) mod http;
+pub(crate) mod mint;
+pub(crate) mod receiver;
+pub(crate) mod system;
