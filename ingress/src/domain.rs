@@ -1,0 +1,10 @@
+//! What ingress decides, as plain values.
+//!
+//! PURE: no clock, no randomness, no sockets, no runtime. Time and ids are arguments.
+
+pub(crate) mod admit;
+pub(crate) mod auth;
+pub(crate) mod framing;
+pub(crate) mod json;
+pub(crate) mod refusal;
+pub(crate) mod trace;

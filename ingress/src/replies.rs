@@ -1,0 +1,73 @@
+//! Replies on their way to those who wait: from the broker, and, when the way back was lost, from the
+//! store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use shared::broker::Broker;
+use shared::domain::ids::{ClientId, TurnId};
+use shared::store::Store;
+use shared::wire::jobs::Replies;
+use tokio::sync::mpsc;
+
+use crate::room::Room;
+
+/// How often the store is asked for turns whose replies can no longer come.
+const RESCUE_EVERY: Duration = Duration::from_millis(500);
+/// As many as the store answers for at once.
+const RESCUE_MAX: usize = 1_000;
+
+/// Hands every reply to whoever waits for it. Ends with the broker's connection.
+pub(crate) async fn take<B: Broker, S: Store>(
+    room: Arc<Room<B, S>>,
+    mut replies: mpsc::Receiver<Bytes>,
+) {
+    while let Some(body) = replies.recv().await {
+        match Replies::open(&room.ground.keys, &body) {
+            Ok(Replies(replies)) => {
+                for (turn, reply) in replies {
+                    if !room.waiters.answer(turn, &reply) {
+                        room.metrics.late_replies.inc();
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a reply cannot be read"),
+        }
+    }
+}
+
+/// Looks for turns that wait at an address that is gone: at once, and then again and again.
+pub(crate) async fn rescue<B: Broker, S: Store>(room: Arc<Room<B, S>>) {
+    let mut address = room.ground.broker.reply_address();
+    loop {
+        let current = address.borrow_and_update().clone();
+        let stranded = room.waiters.stranded(current.as_ref());
+        for turns in stranded.chunks(RESCUE_MAX) {
+            look_up(&room, turns).await;
+        }
+        let pause = tokio::time::sleep(RESCUE_EVERY);
+        tokio::select! {
+            changed = address.changed() => if changed.is_err() { return },
+            () = pause => {}
+        }
+        if room.ground.lifecycle.stop().is_cancelled() && room.waiters.is_empty() {
+            return;
+        }
+    }
+}
+
+async fn look_up<B: Broker, S: Store>(room: &Room<B, S>, turns: &[(ClientId, TurnId)]) {
+    let asked = room.ground.store.outcomes(turns);
+    match tokio::time::timeout(room.config.store_deadline, asked).await {
+        Ok(Ok(settled)) => {
+            for (turn, settled) in settled {
+                if room.waiters.answer(turn, &settled.reply) {
+                    room.metrics.rescued_replies.inc();
+                }
+            }
+        }
+        Ok(Err(error)) => tracing::warn!(%error, "lost replies cannot be looked up"),
+        Err(_) => tracing::warn!("lost replies cannot be looked up in time"),
+    }
+}

@@ -1,0 +1,97 @@
+//! What all requests of this process share, and the two tasks that keep it up to date.
+
+use std::sync::Arc;
+
+use shared::broker::Broker;
+use shared::ground::Ground;
+use shared::store::Store;
+use shared::wire::jobs::Announcement;
+use tokio::sync::Semaphore;
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use crate::config::Config;
+use crate::jwt::Key;
+use crate::limiter::{Conversations, FORGET_EVERY, Failures};
+use crate::metrics::{Metrics, Timings};
+use crate::saturation::Saturation;
+use crate::waiters::Waiters;
+
+/// See the module's documentation.
+pub(crate) struct Room<B, S> {
+    pub(crate) ground: Ground<B, S>,
+    pub(crate) config: Config,
+    pub(crate) metrics: Metrics,
+    pub(crate) timings: Timings,
+    pub(crate) waiters: Waiters,
+    pub(crate) saturation: Saturation,
+    pub(crate) conversations: Conversations,
+    pub(crate) failures: Failures,
+    /// Turns that may wait for a confirm or a reply.
+    pub(crate) in_flight: Semaphore,
+    /// Polls that may ask the store.
+    pub(crate) polls: Semaphore,
+    /// Proves nothing; tokens of apps that do not exist are checked against it.
+    pub(crate) nobody: Key,
+}
+
+impl<B: Broker, S: Store> Room<B, S> {
+    pub(crate) fn new(ground: Ground<B, S>, config: Config, metrics: Metrics) -> Self {
+        let mut secret = [0; 32];
+        ground.entropy.fill(&mut secret);
+        Self {
+            timings: Timings::new(&metrics),
+            waiters: Waiters::new(metrics.waiters.clone()),
+            saturation: Saturation::new(metrics.saturated_bots.clone()),
+            conversations: Conversations::default(),
+            failures: Failures::new(config.failures_per_minute),
+            in_flight: Semaphore::new(config.in_flight_max),
+            polls: Semaphore::new(config.polls_max),
+            nobody: Key::nobody(&secret),
+            ground,
+            config,
+            metrics,
+        }
+    }
+}
+
+/// Takes in what dispatchers announce of saturated bots.
+pub(crate) async fn listen<B: Broker, S: Store>(
+    room: Arc<Room<B, S>>,
+    mut announcements: broadcast::Receiver<bytes::Bytes>,
+) {
+    let stop = room.ground.lifecycle.stop();
+    loop {
+        let heard = tokio::select! {
+            () = stop.cancelled() => return,
+            heard = announcements.recv() => heard,
+        };
+        match heard {
+            Ok(body) => match Announcement::open(&room.ground.keys, &body) {
+                Ok(Announcement::Saturated { process, bot, saturated }) => {
+                    room.saturation.announced(process, bot.into(), saturated);
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "an announcement cannot be read"),
+            },
+            // What was missed is announced again while it lasts.
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Forgets, now and then, whose rates have recovered.
+pub(crate) async fn forget<B: Broker, S: Store>(room: Arc<Room<B, S>>) {
+    let stop = room.ground.lifecycle.stop();
+    let every = async {
+        loop {
+            tokio::time::sleep(FORGET_EVERY).await;
+            room.conversations.forget();
+            room.failures.forget();
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = every => {}
+    }
+}
