@@ -35,6 +35,9 @@ pub(crate) struct Attempt<'a> {
     pub(crate) trace: Option<&'a str>,
 }
 
+/// What was to be written of an attempt, and whether it was.
+pub(crate) type Outcome = (Verdict, Settlement);
+
 /// What came of a POST, before it is judged.
 struct Posted {
     answer: Answer,
@@ -57,7 +60,7 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
         memory: &mut Memory,
         attempt: Attempt<'_>,
         pass: Pass,
-    ) -> Settlement {
+    ) -> Outcome {
         let Attempt { delivery, number, seen, endpoint, trace } = attempt;
         let begun = Instant::now();
         let posted = self.post(delivery, endpoint, trace).await;
@@ -87,13 +90,14 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
         });
         let settlement = self.settle(delivery, seen, Some(record), &verdict).await;
         memory.open = None;
-        settlement
+        (verdict, settlement)
     }
 
     /// Parks a delivery whose endpoint is disabled, without a POST.
-    pub(crate) async fn park_disabled(&self, delivery: &Delivery) -> Settlement {
+    pub(crate) async fn park_disabled(&self, delivery: &Delivery) -> Outcome {
         let verdict = Verdict::Park(ParkReason::Disabled);
-        self.settle(delivery, delivery.attempt, None, &verdict).await
+        let settlement = self.settle(delivery, delivery.attempt, None, &verdict).await;
+        (verdict, settlement)
     }
 
     /// Writes an outcome until it is known whether it was.

@@ -23,7 +23,7 @@ pub(crate) struct Memory {
 enum Known {
     #[default]
     Nothing,
-    /// This lane settled that number, and then nothing was unsettled.
+    /// This lane delivered that number, and then nothing was unsettled.
     Settled(i64),
     Lowest(Seen),
 }
@@ -84,7 +84,7 @@ impl Memory {
         seen
     }
 
-    /// After this lane settled `number`, nothing was unsettled.
+    /// After this lane delivered `number`, nothing was unsettled: not even what is numbered above it.
     pub(crate) fn settled(&mut self, number: i64) {
         self.known = Known::Settled(number);
     }

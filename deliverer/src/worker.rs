@@ -16,7 +16,7 @@ use shared::store::{Claim, Claimed, Deliveries, Settlement, Turns, Verdict};
 use shared::topology::{Partition, Queue};
 use shared::wire::jobs::{DeliveryJob, Fresh};
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, Outcome};
 use crate::gates::Pass;
 use crate::memory::{Memory, Open, Recall, Seen};
 use crate::ringer::{Due, Owed};
@@ -187,19 +187,19 @@ impl<B: Broker, S: Deliveries + Turns> Worker<B, S> {
         let channel = room.channel(&seen.delivery.channel).await;
         let endpoint = channel.as_deref().and_then(|channel| channel.endpoint.as_ref());
         let trace = bell.trace.as_deref();
-        let (delivery, settlement) = if self.is_first(&seen, bell, endpoint) {
+        let (delivery, outcome) = if self.is_first(&seen, bell, endpoint) {
             room.metrics.unclaimed.inc();
             let delivery = seen.delivery;
             let first = Attempt { delivery: &delivery, number: 1, seen: 0, endpoint, trace };
-            let settlement = room.attempt(memory, first, pass).await;
-            (delivery, settlement)
+            let outcome = room.attempt(memory, first, pass).await;
+            (delivery, outcome)
         } else {
             match self.claim(&seen.delivery, endpoint).await {
                 Claimed::No => return Step::Again,
                 Claimed::Disabled(delivery) => {
                     drop(pass);
-                    let settlement = room.park_disabled(&delivery).await;
-                    (delivery, settlement)
+                    let outcome = room.park_disabled(&delivery).await;
+                    (delivery, outcome)
                 }
                 Claimed::Yes(Claim { delivery }) => {
                     let number = delivery.attempt;
@@ -207,12 +207,12 @@ impl<B: Broker, S: Deliveries + Turns> Worker<B, S> {
                     memory.open = Some(Open { place, seen: number, outcome: None });
                     let claimed =
                         Attempt { delivery: &delivery, number, seen: number, endpoint, trace };
-                    let settlement = room.attempt(memory, claimed, pass).await;
-                    (delivery, settlement)
+                    let outcome = room.attempt(memory, claimed, pass).await;
+                    (delivery, outcome)
                 }
             }
         };
-        self.after(memory, &delivery, settlement, run)
+        self.after(memory, &delivery, outcome, run)
     }
 
     /// Whether this is the dispatcher's own fresh doorbell for a row that nobody can have claimed yet: the
@@ -246,13 +246,18 @@ impl<B: Broker, S: Deliveries + Turns> Worker<B, S> {
         &self,
         memory: &mut Memory,
         delivery: &Delivery,
-        settlement: Settlement,
+        (verdict, settlement): Outcome,
         run: &Run<Bell>,
     ) -> Step {
         let next = match settlement {
             Settlement::Missed => return Step::Again,
-            Settlement::Written { next: None } => {
+            Settlement::Written { next: None } if verdict == Verdict::Delivered => {
                 memory.settled(delivery.place.number);
+                return Step::Done;
+            }
+            // Parked: those behind it went with it, and are not to be taken for new ones.
+            Settlement::Written { next: None } => {
+                memory.forget();
                 return Step::Done;
             }
             Settlement::Written { next: Some(next) } => memory.saw(next),

@@ -1,0 +1,12 @@
+//! A deliverer on the embedded engines, against receivers that behave in many ways.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod answers;
+mod breaker;
+mod crash;
+mod hostile;
+mod isolation;
+mod order;
+mod parking;
+mod support;
+mod sweep;
