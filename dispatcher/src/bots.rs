@@ -1,0 +1,151 @@
+//! Bot logic behind one trait. One file per kind.
+
+pub mod echo;
+pub mod http;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Map, Value};
+use shared::domain::ids::ConversationId;
+use shared::domain::turn::Turn;
+use shared::entropy::Entropy;
+use shared::registry::{self, Channel, Logic};
+use shared::wire::v1::{BotMessage, TaskEnd};
+use tokio::time::Instant;
+
+use crate::domain::clean;
+use crate::domain::session::Session;
+
+/// How a bot's run ended well.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct TurnEnd {
+    /// Whether and how a task ended, when the bot says so.
+    pub task: Option<TaskEnd>,
+}
+
+/// How a bot's run failed, by what the user's turn becomes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BotError {
+    #[error("the bot did not answer within its deadline")]
+    TimedOut,
+    #[error("the bot failed: {0}")]
+    Failed(String),
+}
+
+/// Runs turns. It may be dropped where it waits, and the same turn may be run again, so what it does
+/// to the outside should carry the turn's id.
+pub trait Bot: Send + Sync {
+    fn turn(&self, turn: &TurnContext) -> impl Future<Output = Result<TurnEnd, BotError>> + Send;
+}
+
+/// The kinds that the registry knows.
+#[derive(Clone, Debug)]
+pub struct Kinds {
+    pub egress: shared::egress::Client,
+    pub entropy: Entropy,
+}
+
+impl Bot for Kinds {
+    async fn turn(&self, turn: &TurnContext) -> Result<TurnEnd, BotError> {
+        match &turn.bot.logic {
+            Logic::Echo => echo::Echo.turn(turn).await,
+            Logic::Http(logic) => {
+                let http = http::HttpBot { logic, egress: &self.egress, entropy: &self.entropy };
+                http.turn(turn).await
+            }
+        }
+    }
+}
+
+/// What a bot may not exceed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub messages_max: usize,
+    /// Bytes of one message's text.
+    pub message_max: usize,
+    /// Bytes of the stored session.
+    pub session_max: usize,
+}
+
+/// One turn as bot logic sees it.
+#[derive(Debug)]
+pub struct TurnContext {
+    pub turn: Arc<Turn>,
+    pub conversation: ConversationId,
+    pub bot: Arc<registry::Bot>,
+    pub channel: Arc<Channel>,
+    pub traceparent: Option<String>,
+    /// When the run ends, whatever it does.
+    pub deadline: Instant,
+    pub limits: Limits,
+    out: Mutex<Out>,
+}
+
+/// What a run has come to so far.
+#[derive(Clone, Debug)]
+pub struct Out {
+    pub session: Session,
+    pub messages: Vec<BotMessage>,
+}
+
+/// What a context is made of.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    pub turn: Arc<Turn>,
+    pub conversation: ConversationId,
+    pub bot: Arc<registry::Bot>,
+    pub channel: Arc<Channel>,
+    pub traceparent: Option<String>,
+}
+
+impl TurnContext {
+    pub fn new(subject: Subject, session: Session, deadline: Instant, limits: Limits) -> Self {
+        let Subject { turn, conversation, bot, channel, traceparent } = subject;
+        let out = Mutex::new(Out { session, messages: Vec::new() });
+        Self { turn, conversation, bot, channel, traceparent, deadline, limits, out }
+    }
+
+    /// Says one message. NUL is replaced here, before anything is stored.
+    pub fn say(&self, message: BotMessage) -> Result<(), BotError> {
+        let message = match message {
+            BotMessage::Text(text) => BotMessage::Text(clean::text(text)),
+            BotMessage::Template(value) => BotMessage::Template(clean::value(value)),
+        };
+        let Limits { messages_max, message_max, .. } = self.limits;
+        if message.to_text(false).len() > message_max {
+            return Err(BotError::Failed(format!("a message is larger than {message_max} bytes")));
+        }
+        let mut out = self.out();
+        if out.messages.len() >= messages_max {
+            return Err(BotError::Failed(format!("it said more than {messages_max} messages")));
+        }
+        out.messages.push(message);
+        Ok(())
+    }
+
+    /// The session as it stands.
+    pub fn session(&self) -> Session {
+        self.out().session.clone()
+    }
+
+    /// Replaces what the session keeps (`BotUserSession`).
+    pub fn set_session(&self, bot_user: Map<String, Value>) -> Result<(), BotError> {
+        let mut out = self.out();
+        let session = Session { bot_user: clean::object(bot_user), ..out.session.clone() };
+        let max = self.limits.session_max;
+        if session.to_bytes().len() > max {
+            return Err(BotError::Failed(format!("the session is larger than {max} bytes")));
+        }
+        out.session = session;
+        Ok(())
+    }
+
+    pub fn into_out(self) -> Out {
+        self.out.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn out(&self) -> MutexGuard<'_, Out> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,7 @@
+//! What a dispatcher decides, as plain values. PURE: time and chance are arguments.
+
+pub mod clean;
+pub mod poison;
+pub mod render;
+pub mod session;
+pub mod step;

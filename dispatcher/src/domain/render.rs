@@ -1,0 +1,72 @@
+//! From what a bot said to the bytes that are stored and sent.
+
+use bytes::Bytes;
+use shared::domain::ids::{BotId, UserId};
+use shared::domain::turn::Mode;
+use shared::registry::Compatibility;
+use shared::wire::v1::{self, BotMessage, TaskEnd};
+
+/// What a turn leaves behind for its reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The answer of a synchronous turn, and what a poll reads in either mode.
+    pub reply: Bytes,
+    /// One POST body for each message of an asynchronous turn.
+    pub deliveries: Vec<Bytes>,
+}
+
+/// For whom, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    pub user: &'a UserId,
+    pub bot: &'a BotId,
+    pub mode: Mode,
+    pub compatibility: Compatibility,
+}
+
+/// A bot that says nothing gives `{"text":[]}` and no POST.
+pub fn render(messages: &[BotMessage], end: Option<&TaskEnd>, reader: Reader<'_>) -> Rendered {
+    let Compatibility { single_as_string, escape_templates } = reader.compatibility;
+    let texts: Vec<_> = messages.iter().map(|message| message.to_text(escape_templates)).collect();
+    let post = |text: &String| v1::post_body(text, reader.user.as_str(), reader.bot.as_str());
+    Rendered {
+        reply: v1::sync_body(&texts, single_as_string, end),
+        deliveries: match reader.mode {
+            Mode::Async => texts.iter().map(post).collect(),
+            Mode::Sync => Vec::new(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(texts: &[&str], mode: Mode) -> (String, Vec<String>) {
+        let messages: Vec<_> = texts.iter().map(|t| BotMessage::Text((*t).to_owned())).collect();
+        let (user, bot) = ("ann".into(), "st-1".into());
+        let compatibility = Compatibility::default();
+        let reader = Reader { user: &user, bot: &bot, mode, compatibility };
+        let rendered = render(&messages, None, reader);
+        let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+        (text(&rendered.reply), rendered.deliveries.iter().map(text).collect())
+    }
+
+    #[test]
+    fn both_modes_have_the_stored_answer_and_only_async_has_posts_one_each() {
+        assert_eq!(rendered(&["a", "b"], Mode::Sync), (r#"{"text":["a","b"]}"#.into(), vec![]));
+        let posts = [
+            r#"{"text":"a","to":"ann","from":"st-1"}"#.to_owned(),
+            r#"{"text":"b","to":"ann","from":"st-1"}"#.to_owned(),
+        ];
+        assert_eq!(
+            rendered(&["a", "b"], Mode::Async),
+            (r#"{"text":["a","b"]}"#.into(), posts.to_vec())
+        );
+    }
+
+    #[test]
+    fn silence_is_an_empty_array_and_no_post() {
+        assert_eq!(rendered(&[], Mode::Async), (r#"{"text":[]}"#.into(), vec![]));
+    }
+}

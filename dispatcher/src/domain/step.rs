@@ -1,0 +1,121 @@
+//! What a turn leaves behind, from how its run ended; and what is tried when that cannot be stored.
+
+use bytes::Bytes;
+use shared::domain::outcome::Outcome;
+use shared::registry::Bot;
+use shared::wire::v1::{BotMessage, TaskEnd};
+
+use super::render::{Reader, render};
+use super::session::Session;
+
+/// How a bot's run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ran {
+    Well {
+        messages: Vec<BotMessage>,
+        task: Option<TaskEnd>,
+        session: Session,
+    },
+    /// The outcome says how; the detail is for an operator.
+    Badly {
+        outcome: Outcome,
+        detail: String,
+    },
+}
+
+/// What is committed for a turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub outcome: Outcome,
+    pub detail: String,
+    /// The stored answer.
+    pub reply: Bytes,
+    /// One POST body each.
+    pub deliveries: Vec<Bytes>,
+    /// The session's state.
+    pub state: Bytes,
+    /// The sealed job of a parked turn.
+    pub parked: Option<Bytes>,
+}
+
+/// The step that a run makes. After a bad one the user reads the error message, and the session is as
+/// it was when the turn began: what the bot had said until then is dropped.
+pub fn after(ran: Ran, opened: &Session, error_message: &str, reader: Reader<'_>) -> Step {
+    let (outcome, detail, messages, task, session) = match ran {
+        Ran::Well { messages, task, session } => {
+            (Outcome::Answered, String::new(), messages, task, session)
+        }
+        Ran::Badly { outcome, detail } => {
+            let messages = vec![BotMessage::Text(error_message.to_owned())];
+            (outcome, detail, messages, None, opened.clone())
+        }
+    };
+    let rendered = render(&messages, task.as_ref(), reader);
+    Step {
+        outcome,
+        detail,
+        reply: rendered.reply,
+        deliveries: rendered.deliveries,
+        state: session.to_bytes().into(),
+        parked: None,
+    }
+}
+
+/// The step of a turn that is given up: its state is what was stored, and only a waiting caller is told.
+pub fn park(detail: String, state: Bytes, sealed: Bytes, reader: Reader<'_>) -> Step {
+    let messages = [BotMessage::Text(Bot::ERROR_MESSAGE.to_owned())];
+    Step {
+        outcome: Outcome::Parked,
+        detail,
+        reply: render(&messages, None, reader).reply,
+        deliveries: Vec::new(),
+        state,
+        parked: Some(sealed),
+    }
+}
+
+/// What is tried instead of a step that the database refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instead {
+    /// The bot's result is at fault: its error reply.
+    ErrorReply,
+    Park,
+    /// Nothing can be committed: keep the job for an operator.
+    Stray,
+}
+
+pub fn instead_of(refused: Outcome) -> Instead {
+    match refused {
+        Outcome::Answered => Instead::ErrorReply,
+        Outcome::BotFailed
+        | Outcome::BotTimedOut
+        | Outcome::BotUnavailable
+        | Outcome::ResultRefused => Instead::Park,
+        Outcome::Parked => Instead::Stray,
+    }
+}
+
+/// What a second look says of a commit that did not succeed for certain, when the turn is not in the
+/// inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondLook {
+    /// Nothing has happened: the same result may be committed again, without another run.
+    CommitAgain,
+    /// The result rests on a state that is no more: run once more.
+    RunAgain,
+    /// It was moved under a second run, too: somebody else works on this partition.
+    Close,
+}
+
+/// Only a version that has moved is a miss. `misses` counts those of the runs before this one.
+pub fn second_look(based_on: i64, now: i64, misses: u32) -> SecondLook {
+    match (based_on == now, misses) {
+        (true, _) => SecondLook::CommitAgain,
+        (false, 0) => SecondLook::RunAgain,
+        (false, _) => SecondLook::Close,
+    }
+}
+
+#[cfg(test)]
+#[path = "step_tests.rs"]
+mod tests;

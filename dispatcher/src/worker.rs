@@ -1,0 +1,183 @@
+//! One turn's way: load, run, commit, tell. The lanes around it see to the order.
+//!
+//! Nothing is told and nothing is acked before the commit. Whatever cannot be decided here ends in a
+//! hand-over, after which the job comes again.
+
+mod commit;
+mod danger;
+mod find;
+mod run;
+mod tell;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use shared::broker::{Broker, Job};
+use shared::domain::ids::{ConversationId, ConversationKey, TurnId};
+use shared::domain::turn::Turn;
+use shared::lanes::{Fate, Handler, Run, Undecodable};
+use shared::registry::RegistryStore;
+use shared::store::{Conversation, Turns};
+use shared::topology::{Partition, Queue};
+use shared::wire::jobs::TurnJob;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::bots::Bot;
+use crate::dead;
+use crate::room::Room;
+use crate::saturation::Held;
+use commit::End;
+use find::Found;
+
+/// Works on turns.
+pub(crate) struct Worker<B, S, L>(pub(crate) Arc<Room<B, S, L>>);
+
+/// A decoded turn.
+#[derive(Debug)]
+pub(crate) struct Work {
+    turn: Arc<Turn>,
+    key: ConversationKey,
+    reply_to: Option<String>,
+    traceparent: Option<String>,
+    redelivered: bool,
+    /// The job as it came, for parking.
+    sealed: Bytes,
+    _held: Held,
+}
+
+/// What a lane remembers.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Trusted while the lane is busy, and the short while after that it lives.
+    known: Option<Known>,
+    /// The turn that is marked as running here.
+    mark: Option<TurnId>,
+}
+
+/// A conversation as this lane's last commit has left it.
+#[derive(Debug)]
+struct Known {
+    conversation: Conversation,
+    at: Instant,
+    /// The newest turn that was settled since it is known.
+    newest: TurnId,
+}
+
+/// The partition is to be handed over, and why.
+#[derive(Debug)]
+struct Halt(String);
+
+impl Halt {
+    fn closing() -> Self {
+        Self("the partition is being handed over".to_owned())
+    }
+}
+
+impl<B, S, L> Handler for Worker<B, S, L>
+where
+    B: Broker,
+    S: Turns + RegistryStore,
+    L: Bot + 'static,
+{
+    type Work = Work;
+    type State = Memory;
+
+    fn decode(
+        &self,
+        partition: Partition,
+        job: &Job,
+    ) -> Result<(ConversationId, Work), Undecodable> {
+        let TurnJob { turn, reply_to, traceparent } = TurnJob::open(&self.0.keys, &job.body)
+            .map_err(|error| Undecodable(error.to_string()))?;
+        let key = turn.conversation();
+        let held = self.0.load.hold(&turn.bot, partition);
+        let work = Work {
+            turn: Arc::new(turn),
+            key,
+            reply_to,
+            traceparent,
+            redelivered: job.redelivered,
+            sealed: job.body.clone(),
+            _held: held,
+        };
+        Ok((work.key.id(), work))
+    }
+
+    async fn handle(&self, memory: &mut Memory, work: Work, run: &Run<Work>) -> Fate {
+        let span =
+            tracing::info_span!("turn", turn.id = %work.turn.id, traceparent = work.traceparent);
+        match self.0.serve(memory, &work, run).instrument(span).await {
+            Ok(()) => Fate::Ack,
+            Err(Halt(reason)) => Fate::Close(reason),
+        }
+    }
+
+    async fn abandon(&self, memory: &mut Memory) {
+        if let Some(turn) = memory.mark.take() {
+            self.0.unmark_for_certain(turn).await;
+        }
+    }
+
+    async fn stray(&self, job: Job, why: Undecodable) -> Fate {
+        tracing::error!(reason = %why, "a job cannot be decoded; it is kept as a stray");
+        dead::keep(&self.0.store, Queue::Turns, job.body, &why.0).await;
+        self.0.metrics.strays.inc();
+        Fate::Ack
+    }
+}
+
+impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
+    async fn serve(&self, memory: &mut Memory, work: &Work, run: &Run<Work>) -> Result<(), Halt> {
+        let mut found = self.find(memory, work, run).await?;
+        let mut misses = 0;
+        loop {
+            let conversation = match found {
+                Found::Open(conversation) => conversation,
+                Found::Settled(settled) => {
+                    self.repeat(work, &settled).await;
+                    break;
+                }
+                Found::Refused(why) => {
+                    self.give_up(work, &why).await;
+                    break;
+                }
+            };
+            let ran = self.run(memory, work, &conversation, run).await?;
+            match self.commit(work, &conversation, ran, misses, run).await? {
+                End::Committed(committed, step) => {
+                    self.tell(work, committed, &step).await;
+                    memory.remember(work.turn.id, &conversation, committed, step);
+                    break;
+                }
+                End::Moved(now) => {
+                    misses += 1;
+                    found = Found::Open(now);
+                }
+                End::Settled(settled) => found = Found::Settled(settled),
+                End::Refused(why) => found = Found::Refused(why),
+            }
+        }
+        self.unmark(memory).await;
+        Ok(())
+    }
+
+    /// Waits for something, but not beyond the beginning of a hand-over.
+    async fn unless_closing<T>(
+        &self,
+        run: &Run<Work>,
+        what: impl Future<Output = T>,
+    ) -> Result<T, Halt> {
+        tokio::select! {
+            biased;
+            done = what => Ok(done),
+            () = run.closing() => Err(Halt::closing()),
+        }
+    }
+
+    /// Waits before the next try at the store.
+    async fn wait(&self, failures: u32, run: &Run<Work>) -> Result<(), Halt> {
+        self.unless_closing(run, tokio::time::sleep(self.back_off(failures))).await
+    }
+}
