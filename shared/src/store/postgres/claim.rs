@@ -20,7 +20,7 @@ use crate::store::{Claim, Claimed, StoreError};
 const CLAIM: &str = concat!(
     "with m as materialized (
        select * from unnest($1::uuid[], $2::int8[], $3::int8[], $4::int8[])
-         as m (conversation_id, number, seen, lease_us)
+         as m (conversation_id, number, seen, lease_us) limit $5::int8
      ), ready as (
        select x.conversation_id, x.number, m.lease_us, coalesce(c.disabled, false) as disabled
          from m
@@ -86,10 +86,12 @@ async fn claim(client: &Held, items: &[Asked]) -> Result<ByConversation, StoreEr
     let numbers: Vec<i64> = items.iter().map(|item| item.place.number).collect();
     let seen: Vec<i64> = items.iter().map(|item| item.seen.into()).collect();
     let leases: Vec<i64> = items.iter().map(|item| as_micros(item.lease)).collect();
-    let parameters: [&(dyn ToSql + Sync); 4] = [&ids, &numbers, &seen, &leases];
+    let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
+    let parameters: [&(dyn ToSql + Sync); 5] = [&ids, &numbers, &seen, &leases, &count];
+    let locks: [&(dyn ToSql + Sync); 2] = [&ids, &count];
     let (begun, locked, claimed, committed) = join4(
         client.batch_execute("begin"),
-        client.execute(&lock, &parameters[..1]),
+        client.execute(&lock, &locks),
         client.query(&statement, &parameters),
         client.batch_execute("commit"),
     )

@@ -20,18 +20,23 @@ use super::pool::{Connections, Held, ROUND};
 use crate::store::text::clipped;
 use crate::store::{Committed, StoreError, TurnCommit};
 
-/// Locks conversations; `no key update` is what an update that leaves the key alone takes.
-pub(super) const LOCK: &str =
-    "select 1 from conversation where id = any($1::uuid[]) order by id for no key update";
+/// Locks conversations in the order of their ids; `no key update` is what an update that leaves the
+/// key alone takes. One look-up after another, in a nested loop over the sorted ids: the planner has
+/// nothing to choose. ($2 is their number, see [`super::pool`] on limits.)
+pub(super) const LOCK: &str = "
+select 1 from (select id from unnest($1::uuid[]) as m (id) order by id limit $2::int8) m
+ cross join lateral (
+   select 1 from conversation c where c.id = m.id offset 0 for no key update) c";
 
-/// The two bounds on the turn's id ($14, $15) let the executor look into the group's days only.
+/// The two bounds on the turn's id ($14, $15) let the executor look into the group's days only. A
+/// member's deliveries are `$16[bodies + 1 ..= bodies + deliveries]`.
 const COMMIT: &str = "
 with m as materialized (
   select * from unnest($1::uuid[], $2::uuid[], $3::int8[], $4::bytea[], $5::int8[], $6::text[],
                        $7::text[], $8::int2[], $9::text[], $10::bytea[], $11::bytea[], $12::int8[],
-                       $13::int8[], $19::int8[])
+                       $13::int8[], $17::int8[], $18::int4[])
     as m (conversation_id, turn_id, version, session, deliveries, client_id, channel_id, outcome,
-          detail, reply, parked, queued_ms, bot_ms, unix_ms)
+          detail, reply, parked, queued_ms, bot_ms, unix_ms, bodies) limit $19::int8
 ), won as (
   update conversation c
      set version = c.version + 1, next_delivery = c.next_delivery + m.deliveries,
@@ -39,10 +44,13 @@ with m as materialized (
          used_day = (clock_timestamp() at time zone 'UTC')::date
     from m
    where c.id = m.conversation_id and c.version = m.version
-     and not exists (select from turn t where t.turn_id = m.turn_id and t.turn_id between $14 and $15)
+     and not exists (select from turn t where t.turn_id = m.turn_id and t.turn_id between $14 and $15
+                      offset 0)
      and not exists (select from erasure e where e.conversation_id = m.conversation_id
-                        and e.erased_at >= to_timestamp(m.unix_ms / 1000.0))
-  returning m.*, c.hash, c.version as new_version, c.next_delivery - m.deliveries as first_delivery
+                        and e.erased_at >= to_timestamp(m.unix_ms / 1000.0) offset 0)
+  returning m.*, c.hash, c.version as new_version, c.next_delivery - m.deliveries as first_delivery,
+            m.deliveries > 0 and not exists (
+              select from delivery x where x.conversation_id = c.id and x.state = 0) as head
 ), ledger as (
   insert into turn (turn_id, conversation_id, client_id, channel_id, outcome, detail, reply, parked,
                     queued_ms, bot_ms, committed_at)
@@ -53,18 +61,13 @@ with m as materialized (
   insert into delivery (conversation_id, number, turn_id, message, channel_id, hash, body, state,
                         attempt, failures, deferrals, redriven, head, due, hinted_at)
   select w.conversation_id, w.first_delivery + d.message, w.turn_id, d.message, w.channel_id, w.hash,
-         d.body, 0, 0, 0, 0, false,
-         d.message = 0 and not exists (
-           select from delivery x where x.conversation_id = w.conversation_id and x.state = 0),
+         ($16::bytea[])[w.bodies + d.message + 1], 0, 0, 0, 0, false, w.head and d.message = 0,
          now.at, now.at
     from won w
-    join unnest($16::uuid[], $17::int4[], $18::bytea[]) as d (turn_id, message, body)
-      on d.turn_id = w.turn_id
+   cross join lateral generate_series(0, w.deliveries::int4 - 1) as d (message)
    cross join (select clock_timestamp() as at) now
-  returning turn_id, head
 )
-select w.turn_id, w.new_version, w.first_delivery, q.turn_id is not null
-  from won w left join queued q on q.turn_id = w.turn_id and q.head";
+select turn_id, new_version, first_delivery, head from won";
 
 /// See the module's documentation.
 #[derive(Clone, Debug)]
@@ -108,8 +111,9 @@ async fn transact(client: &Held, items: &[(Uuid, TurnCommit)]) -> Result<Won, St
     let lock = client.prepare_cached(LOCK).await?;
     let statement = client.prepare_cached(COMMIT).await?;
     let columns = Columns::of(items);
-    let ids: [&(dyn ToSql + Sync); 1] = [&columns.ids];
-    let parameters = columns.parameters();
+    let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
+    let ids: [&(dyn ToSql + Sync); 2] = [&columns.ids, &count];
+    let parameters = columns.parameters(&count);
     let (begun, locked, won, committed) = join4(
         client.batch_execute("begin"),
         client.execute(&lock, &ids),
@@ -153,8 +157,8 @@ struct Columns<'a> {
     first_turn: Uuid,
     last_turn: Uuid,
     times: Vec<i64>,
-    owners: Vec<Uuid>,
-    messages: Vec<i32>,
+    /// Where a member's bodies begin in `bodies`.
+    first_body: Vec<i32>,
     bodies: Vec<&'a [u8]>,
 }
 
@@ -188,14 +192,11 @@ impl<'a> Columns<'a> {
         self.queued_ms.push(record.queued_ms.into());
         self.bot_ms.push(record.bot_ms.into());
         self.deliveries.push(i64::try_from(commit.deliveries.len()).unwrap_or(i64::MAX));
-        for (message, body) in (0..).zip(&commit.deliveries) {
-            self.owners.push(turn);
-            self.messages.push(message);
-            self.bodies.push(body);
-        }
+        self.first_body.push(i32::try_from(self.bodies.len()).unwrap_or(i32::MAX));
+        self.bodies.extend(commit.deliveries.iter().map(|body| &body[..]));
     }
 
-    fn parameters(&self) -> [&(dyn ToSql + Sync); 19] {
+    fn parameters<'b>(&'b self, count: &'b i64) -> [&'b (dyn ToSql + Sync); 19] {
         [
             &self.ids,
             &self.turns,
@@ -212,10 +213,10 @@ impl<'a> Columns<'a> {
             &self.bot_ms,
             &self.first_turn,
             &self.last_turn,
-            &self.owners,
-            &self.messages,
             &self.bodies,
             &self.times,
+            &self.first_body,
+            count,
         ]
     }
 }

@@ -15,7 +15,7 @@ use crate::store::{Lowest, StoreError};
 pub(super) const LOWEST: &str = concat!(
     "select ",
     lowest_columns!(),
-    " from (select distinct unnest($1::uuid[]) as id) m
+    " from (select id from unnest($1::uuid[]) as m (id) limit $2::int8) m
      cross join lateral (
        select * from delivery x
         where x.conversation_id = m.id and x.state = 0 order by x.number limit 1) d
@@ -78,7 +78,8 @@ pub(super) async fn lowest(
     ids: &[Uuid],
 ) -> Result<HashMap<ConversationId, Lowest>, StoreError> {
     let statement = client.prepare_cached(LOWEST).await?;
-    let rows = client.query(&statement, &[&ids]).await?;
+    let count = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+    let rows = client.query(&statement, &[&ids, &count]).await?;
     by_conversation(&rows)
 }
 

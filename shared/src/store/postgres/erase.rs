@@ -35,7 +35,7 @@ pub(super) async fn erase(
     transaction.batch_execute("set local statement_timeout = '60s'").await?;
     let lock = life_lock(conversation);
     transaction.execute("select pg_advisory_xact_lock($1)", &[&lock]).await?;
-    transaction.execute(LOCK, &[&vec![id]]).await?;
+    transaction.execute(LOCK, &[&vec![id], &1_i64]).await?;
     transaction.execute(TOMBSTONE, &[&id]).await?;
     let mut rows = 0;
     for sql in [ATTEMPTS, DELIVERIES, TURNS, CONVERSATION] {
@@ -68,9 +68,9 @@ pub(super) async fn redrive(
 ) -> Result<u64, StoreError> {
     let id = conversation.uuid();
     let transaction = client.transaction().await?;
-    transaction.execute(LOCK, &[&vec![id]]).await?;
+    transaction.execute(LOCK, &[&vec![id], &1_i64]).await?;
     let rows = transaction.execute(REDRIVE, &[&id]).await?;
-    transaction.execute(HEAD, &[&vec![id]]).await?;
+    transaction.execute(HEAD, &[&vec![id], &1_i64]).await?;
     // Nobody has been told of them: the sweep shall ring at once.
     let sql = "update delivery set hinted_at = null
                 where conversation_id = $1 and state = 0 and redriven and head";

@@ -18,7 +18,8 @@ const KEY_TRIES: usize = 3;
 /// Each pair is judged by itself: another app's turn is as if it had no row.
 const OUTCOMES: &str = "
 select t.turn_id, t.outcome, t.reply
-  from (select distinct * from unnest($1::uuid[], $2::text[]) as m (turn_id, client_id)) m
+  from (select distinct * from (
+          select * from unnest($1::uuid[], $2::text[]) as m (turn_id, client_id) limit $5::int8) m) m
   join turn t on t.turn_id = m.turn_id and t.client_id = m.client_id
  where t.turn_id between $3 and $4 and t.committed_at > clock_timestamp() - interval '24 h'";
 
@@ -71,11 +72,12 @@ async fn outcomes(
     let held = hot.get().await?;
     let ids: Vec<Uuid> = turns.iter().map(|(_, turn)| turn.uuid()).collect();
     let clients: Vec<&str> = turns.iter().map(|(client, _)| client.as_str()).collect();
+    let count = i64::try_from(ids.len()).unwrap_or(i64::MAX);
     let first = ids.iter().min().copied().unwrap_or_default();
     let last = ids.iter().max().copied().unwrap_or_default();
     let work = async {
         let statement = held.prepare_cached(OUTCOMES).await?;
-        let rows = held.query(&statement, &[&ids, &clients, &first, &last]).await?;
+        let rows = held.query(&statement, &[&ids, &clients, &first, &last, &count]).await?;
         let one = |row: &tokio_postgres::Row| {
             let turn = TurnId::new(row.try_get(0)?);
             Ok((turn, settled_turn(row.try_get(1)?, row.try_get(2)?)?))

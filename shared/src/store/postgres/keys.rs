@@ -28,7 +28,7 @@ returning channel_id, key";
 
 const READ: &str = "
 select i.channel_id, i.key, i.fingerprint, i.turn_id
-  from unnest($1::text[], $2::text[]) as m (channel_id, key)
+  from (select * from unnest($1::text[], $2::text[]) as m (channel_id, key) limit $3::int8) m
   join idempotency i on i.channel_id = m.channel_id and i.key = m.key";
 
 /// One use of a key.
@@ -76,8 +76,10 @@ async fn claim(client: &Held, items: &[Used]) -> Result<Vec<Option<KeyUse>>, Sto
     let fingerprints: Vec<&[u8]> = items.iter().map(|item| &item.fingerprint[..]).collect();
     let turns: Vec<Uuid> = items.iter().map(|item| item.turn.uuid()).collect();
     let columns: [&(dyn ToSql + Sync); 4] = [&channels, &keys, &fingerprints, &turns];
+    let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
+    let places: [&(dyn ToSql + Sync); 3] = [&channels, &keys, &count];
     let (claimed, standing) =
-        join(client.query(&insert, &columns), client.query(&read, &columns[..2])).await;
+        join(client.query(&insert, &columns), client.query(&read, &places)).await;
     let (claimed, standing) = (claimed?, standing?);
     let mut ours: HashSet<(&str, &str)> = HashSet::new();
     for row in &claimed {

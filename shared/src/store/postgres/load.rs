@@ -20,8 +20,8 @@ select m.at, c.version, c.session,
        (extract(epoch from clock_timestamp() - c.used_at) * 1000000)::int8,
        t.outcome, t.reply,
        coalesce(e.erased_at >= to_timestamp(m.unix_ms / 1000.0), false)
-  from unnest($1::uuid[], $2::uuid[], $3::int8[]) with ordinality
-         as m (conversation_id, turn_id, unix_ms, at)
+  from (select * from unnest($1::uuid[], $2::uuid[], $3::int8[]) with ordinality
+          as m (conversation_id, turn_id, unix_ms, at) limit $6::int8) m
   left join conversation c on c.id = m.conversation_id
   left join turn t on t.turn_id = m.turn_id and t.turn_id between $4 and $5
   left join erasure e on e.conversation_id = m.conversation_id";
@@ -36,8 +36,8 @@ insert into conversation (id, channel_id, user_id, hash, version, next_delivery,
                           used_day)
 select m.id, m.channel_id, m.user_id, m.hash, greatest(born.micros, e.version + 1),
        greatest(born.micros, e.next_delivery + 1), '', born.at, (born.at at time zone 'UTC')::date
-  from unnest($1::uuid[], $2::text[], $3::text[], $4::int8[], $5::int8[])
-         as m (id, channel_id, user_id, hash, unix_ms)
+  from (select * from unnest($1::uuid[], $2::text[], $3::text[], $4::int8[], $5::int8[])
+          as m (id, channel_id, user_id, hash, unix_ms) limit $6::int8) m
   left join erasure e on e.conversation_id = m.id
  cross join lateral (
    select at, (extract(epoch from at) * 1000000)::int8 as micros
@@ -102,9 +102,10 @@ async fn read(client: &Held, items: &[Wanted]) -> Result<Vec<Found>, StoreError>
     let ids: Vec<Uuid> = items.iter().map(|item| item.id.uuid()).collect();
     let turns: Vec<Uuid> = items.iter().map(|item| item.turn.uuid()).collect();
     let times: Vec<i64> = items.iter().map(|item| unix_ms(item.turn)).collect();
+    let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
     let first = turns.iter().min().copied().unwrap_or_default();
     let last = turns.iter().max().copied().unwrap_or_default();
-    let rows = client.query(&statement, &[&ids, &turns, &times, &first, &last]).await?;
+    let rows = client.query(&statement, &[&ids, &turns, &times, &first, &last, &count]).await?;
     let nothing = Found { conversation: None, settled: None, erased: false };
     let mut found = vec![nothing; items.len()];
     for row in &rows {
@@ -183,7 +184,8 @@ async fn create(client: &Held, items: &[Wanted]) -> Result<(), StoreError> {
     let hashes: Vec<i64> = items.iter().map(|item| item.key.hash().cast_signed()).collect();
     let times: Vec<i64> = items.iter().map(|item| unix_ms(item.turn)).collect();
     let locks: [&(dyn ToSql + Sync); 1] = [&locks];
-    let columns: [&(dyn ToSql + Sync); 5] = [&ids, &channels, &users, &hashes, &times];
+    let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
+    let columns: [&(dyn ToSql + Sync); 6] = [&ids, &channels, &users, &hashes, &times, &count];
     let (begun, shared, created, committed) = join4(
         client.batch_execute("begin"),
         client.execute(&share, &locks),

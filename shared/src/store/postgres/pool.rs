@@ -32,8 +32,9 @@ const SESSION: &str = "
      where current_setting('synchronous_commit') in ('off', 'local');
 ";
 
-/// The hot path's statements have one good plan each, nested loops over indexes, from the first row
-/// on; a planner that saw the tables empty must not choose another.
+/// The hot path's statements have one good plan each: a look-up in an index for each member of the
+/// group. A planner that saw the tables empty must not choose another, so members are always read
+/// through `limit $n`, which a generic plan takes for a single row.
 const HOT_SESSION: &str = "
     set plan_cache_mode = force_generic_plan;
     set enable_seqscan = off;

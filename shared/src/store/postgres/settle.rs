@@ -25,7 +25,7 @@ with m as materialized (
   select * from unnest($1::uuid[], $2::int8[], $3::int8[], $4::int8[], $5::bool[], $6::int2[],
                        $7::int8[], $8::int4[], $9::text[], $10::int8[], $11::bytea[])
     as m (conversation_id, number, seen, attempt, claimed, verdict, wait_us, status, error, took_ms,
-          response)
+          response) limit $12::int8
 ), written as (
   update delivery d
      set attempt = m.attempt,
@@ -78,13 +78,17 @@ select $1::uuid from hit";
 /// The lowest unsettled row becomes its conversation's head. The hint time starts anew: the lane
 /// that settled the one before it goes on with it now.
 pub(super) const HEAD: &str = "
+with low as materialized (
+  select m.id, x.number
+    from (select id from unnest($1::uuid[]) as m (id) limit $2::int8) m
+   cross join lateral (
+     select x.number from delivery x
+      where x.conversation_id = m.id and x.state = 0 order by x.number limit 1) x
+)
 update delivery d
    set head = true, hinted_at = clock_timestamp()
-  from (select distinct unnest($1::uuid[]) as id) m
- cross join lateral (
-   select x.number from delivery x
-    where x.conversation_id = m.id and x.state = 0 order by x.number limit 1) low
- where d.conversation_id = m.id and d.number = low.number and not d.head";
+  from low
+ where d.conversation_id = low.id and d.number = low.number and not d.head";
 
 /// A verdict that leaves the rest of the conversation alone. Stored in no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,9 +185,10 @@ async fn settle(client: &Held, items: &[Outcome]) -> Result<Written, StoreError>
     let errors: Vec<_> = records().map(error_text).collect();
     let took: Vec<_> = records().map(|r| r.map(|r| i64::from(r.took_ms))).collect();
     let responses: Vec<_> = records().map(|r| r.map(|r| &*r.response)).collect();
-    let parameters: [&(dyn ToSql + Sync); 11] = [
+    let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
+    let parameters: [&(dyn ToSql + Sync); 12] = [
         &ids, &places, &seen, &attempts, &claimed, &verdicts, &waits, &statuses, &errors, &took,
-        &responses,
+        &responses, &count,
     ];
     transact(client, &ids, SETTLE, &parameters).await
 }
@@ -227,7 +232,8 @@ async fn transact(
     let write = client.prepare_cached(write).await?;
     let head = client.prepare_cached(HEAD).await?;
     let lowest = client.prepare_cached(LOWEST).await?;
-    let ids: [&(dyn ToSql + Sync); 1] = [&ids];
+    let count = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+    let ids: [&(dyn ToSql + Sync); 2] = [&ids, &count];
     let (begun, locked, written, (moved, lowest, committed)) = join4(
         client.batch_execute("begin"),
         client.execute(&lock, &ids),

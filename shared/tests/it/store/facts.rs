@@ -114,7 +114,9 @@ async fn rows_are_locked_in_the_order_of_the_array_unless_they_are_sorted_first(
                insert into t select n, 0 from generate_series(1, 3) n";
     holder.batch_execute(sql).await.unwrap();
     let update = "update t set n = 1 from unnest('{3,2,1}'::int[]) as m (id) where t.id = m.id";
-    let sorted = "select 1 from t where id = any ('{3,2,1}') order by id for no key update";
+    let sorted = "select 1 from (select id from unnest('{3,2,1}'::int[]) as m (id) order by id) m
+                   cross join lateral (
+                     select 1 from t where t.id = m.id offset 0 for no key update) t";
     for (sql, free) in [(update, vec![2]), (sorted, vec![2, 3])] {
         let (waiter, watcher) = (h.client().await, h.client().await);
         let settings = "set enable_seqscan = off; set enable_hashjoin = off;
