@@ -79,6 +79,7 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
 
     /// Asks the store what else is due for an endpoint, of the partitions that this process has.
     async fn ask(&self, channel: &ChannelId) {
+        self.metrics.asked.inc();
         let rows = match self.store.due(channel, ASK).await {
             Ok(rows) => rows,
             Err(error) => {

@@ -257,3 +257,7 @@ fn forget_idle(gates: &mut HashMap<ChannelId, Gate>, channel: &ChannelId) {
         gates.remove(channel);
     }
 }
+
+#[cfg(test)]
+#[path = "gates_tests.rs"]
+mod tests;

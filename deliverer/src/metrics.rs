@@ -21,6 +21,8 @@ pub(crate) struct Metrics {
     pub(crate) missed: IntCounter,
     /// Deliveries put off because their endpoint could not be called at once, by the reason.
     pub(crate) put_off: IntCounterVec,
+    /// Times that the store was asked what else is due for an endpoint.
+    pub(crate) asked: IntCounter,
     /// Attempts that run now.
     pub(crate) in_flight: IntGauge,
     /// Conversations that wait here for their endpoint.
@@ -78,6 +80,10 @@ impl Metrics {
                 "put_off_total",
                 "Deliveries put off because their endpoint could not be called at once.",
                 "reason",
+            )?,
+            asked: into.counter(
+                "asked_total",
+                "Times that the store was asked what else is due for an endpoint.",
             )?,
             in_flight: into.gauge("in_flight", "Attempts that run now.")?,
             waiting: into.gauge("waiting", "Conversations that wait for their endpoint.")?,

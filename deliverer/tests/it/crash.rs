@@ -7,15 +7,31 @@ use shared::lifecycle::Drained;
 use shared::registry::Endpoint;
 use tokio::time::Instant;
 
+use super::support::pair::{Embedded, Pair};
 use super::support::receiver::{Answer, Receiver};
 use super::support::world::{World, endpoint, waits};
 
 #[tokio::test]
 async fn a_post_whose_deliverer_died_is_made_again_with_the_same_id_before_what_follows() {
+    a_post_is_made_again(Embedded::start(Clock::Real).await).await;
+}
+
+#[tokio::test]
+async fn a_retry_of_an_idle_partition_whose_owner_died_is_on_time() {
+    a_retry_is_on_time(Embedded::start(Clock::Real).await).await;
+}
+
+#[tokio::test]
+async fn a_deliverer_that_stops_ends_what_it_has_begun_and_leaves_the_rest_to_the_next() {
+    // The database's clock stands still: the sweep finds nothing, bells are all there is.
+    a_stop_leaves_the_rest(Embedded::start(Clock::manual(Clock::Real.unix_ms())).await).await;
+}
+
+pub(super) async fn a_post_is_made_again<P: Pair>(pair: P) {
     let receiver =
         Receiver::start(|_, number| if number == 0 { Answer::Hang } else { Answer::Status(200) })
             .await;
-    let world = World::new(endpoint(receiver.url())).await;
+    let world = World::on(pair, endpoint(receiver.url())).await;
     let first = world.deliverer().await;
     let ann = world.user("ann");
     world.say(&ann, &["one", "two"]).await;
@@ -51,13 +67,12 @@ async fn a_claimed_retry_whose_deliverer_died_waits_for_the_end_of_the_claim() {
     assert!(posts[2].at - posts[1].at >= lease.mul_f64(0.95), "two are never at it at once");
 }
 
-#[tokio::test]
-async fn a_retry_of_an_idle_partition_whose_owner_died_is_on_time() {
+pub(super) async fn a_retry_is_on_time<P: Pair>(pair: P) {
     let receiver =
         Receiver::start(|_, number| Answer::Status(if number == 0 { 503 } else { 200 })).await;
     let wait = Duration::from_secs(10);
     let patient = Endpoint { retry: waits(&[10_000]), ..endpoint(receiver.url()) };
-    let world = World::new(patient).await;
+    let world = World::on(pair, patient).await;
     let first = world.deliverer().await;
     let second = world.deliverer().await;
     let ann = world.user("ann");
@@ -77,12 +92,10 @@ async fn a_retry_of_an_idle_partition_whose_owner_died_is_on_time() {
     drop(other);
 }
 
-#[tokio::test]
-async fn a_deliverer_that_stops_ends_what_it_has_begun_and_leaves_the_rest_to_the_next() {
+pub(super) async fn a_stop_leaves_the_rest<P: Pair>(pair: P) {
     let receiver = Receiver::start(|_, _| Answer::Slow(Duration::from_millis(300), 200)).await;
     let narrow = Endpoint { permits: 2, ..endpoint(receiver.url()) };
-    // The database's clock stands still: the sweep finds nothing, bells are all there is.
-    let world = World::at(narrow, Clock::manual(Clock::Real.unix_ms())).await;
+    let world = World::on(pair, narrow).await;
     let first = world.deliverer().await;
     let keys: Vec<_> = (0..12).map(|n| world.user(&format!("user-{n}"))).collect();
     for key in &keys {

@@ -1,4 +1,5 @@
-//! A deliverer on the embedded engines, against receivers that behave in many ways.
+//! A deliverer on the embedded engines, and where engines matter on the served ones, against
+//! receivers that behave in many ways.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
@@ -8,5 +9,6 @@ mod hostile;
 mod isolation;
 mod order;
 mod parking;
+mod served;
 mod support;
 mod sweep;

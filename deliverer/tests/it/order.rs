@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use shared::clock::Clock;
 use shared::registry::Endpoint;
 use shared::wire::envelope::Keys;
 use shared::wire::jobs::DeliveryJob;
 
+use super::support::pair::{Embedded, Pair};
 use super::support::receiver::{Answer, Post, Receiver};
 use super::support::world::{World, endpoint, waits};
 
@@ -44,13 +46,17 @@ async fn a_retry_in_the_middle_holds_back_what_follows() {
 
 #[tokio::test]
 async fn thirty_conversations_with_failures_in_between_keep_their_order() {
+    conversations_keep_their_order(Embedded::start(Clock::Real).await).await;
+}
+
+pub(super) async fn conversations_keep_their_order<P: Pair>(pair: P) {
     const USERS: usize = 30;
     const TURNS: usize = 5;
     let fails = |number: usize| number % 7 == 3;
     let receiver =
         Receiver::start(move |_, number| Answer::Status(if fails(number) { 500 } else { 200 }))
             .await;
-    let world = World::new(endpoint(receiver.url())).await;
+    let world = World::on(pair, endpoint(receiver.url())).await;
     let _one = world.deliverer_with(&[("deliverer.breaker_failures", "1000")]).await;
     let _two = world.deliverer_with(&[("deliverer.breaker_failures", "1000")]).await;
     for turn in 0..TURNS {

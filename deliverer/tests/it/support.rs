@@ -1,9 +1,9 @@
 //! A small world: engines in a folder, one or more channels, deliverers, receivers.
 
+pub(crate) mod pair;
 pub(crate) mod receiver;
 pub(crate) mod world;
 
-use std::future::Future;
 use std::time::Duration;
 
 /// The longest that anything that has to happen may take on a busy machine.

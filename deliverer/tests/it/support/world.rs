@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use shared::admin::Readiness;
 use shared::broker::Broker as _;
-use shared::broker::embedded::EmbeddedBroker;
 use shared::clock::Clock;
 use shared::config::{Settings, load_from};
 use shared::domain::channel::{ChannelAction, ChannelState};
@@ -22,33 +21,28 @@ use shared::registry::cache::Cache;
 use shared::registry::{
     Algorithm, App, Bot, Channel, Compatibility, Endpoint, Logic, Rate, RegistryStore as _,
 };
-use shared::sqlite::Database;
-use shared::store::sqlite::Sqlite;
 use shared::store::{
     Deliveries as _, Lowest, Session, TurnCommit, TurnRecord, Turns as _, Upkeep as _,
 };
-use shared::topology::{Queue, Topology};
-use shared::vault::Vault;
+use shared::topology::Queue;
 use shared::wire::envelope::Keys;
 use shared::wire::jobs::{DeliveryJob, Fresh};
 use shared::wire::v1;
-use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::pair::{Embedded, Pair};
 use super::until;
 
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BOT: &str = "st-00000000-0000-5000-8000-000000000001";
 const CLIENT: &str = "cs-00000000-0000-5000-8000-000000000001";
 
-pub(crate) struct World {
-    pub(crate) broker: EmbeddedBroker,
-    pub(crate) store: Sqlite,
+pub(crate) struct World<P: Pair = Embedded> {
+    pair: P,
+    pub(crate) broker: P::B,
+    pub(crate) store: P::S,
     pub(crate) channel: ChannelId,
-    /// The database's.
-    pub(crate) clock: Clock,
     keys: Keys,
-    _folder: TempDir,
 }
 
 /// The deliveries of one committed turn.
@@ -92,11 +86,13 @@ impl World {
 
     /// With a clock of the database's own.
     pub(crate) async fn at(endpoint: Endpoint, clock: Clock) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(folder.path(), clock.clone()).await.unwrap();
-        let topology = Topology { prefix: "test".to_owned(), generation: 1, partitions: 4 };
-        let broker = EmbeddedBroker::open(&database, topology).await.unwrap();
-        let store = Sqlite::new(&database, Vault::new(&[7; 32], Entropy::Real));
+        Self::on(Embedded::start(clock).await, endpoint).await
+    }
+}
+
+impl<P: Pair> World<P> {
+    pub(crate) async fn on(pair: P, endpoint: Endpoint) -> Self {
+        let (broker, store) = pair.process().await;
         let keys = Keys::new(&[vec![1; 32]]).unwrap();
         let app = App {
             client_id: CLIENT.into(),
@@ -115,7 +111,7 @@ impl World {
         };
         store.add_bot(&bot).await.unwrap();
         let channel = ChannelId::from("");
-        let mut world = Self { broker, store, channel, clock, keys, _folder: folder };
+        let mut world = Self { pair, broker, store, channel, keys };
         world.channel = world.channel(endpoint).await;
         world
     }
@@ -153,7 +149,17 @@ impl World {
 
     /// Commits a turn that says `texts`; nobody rings.
     pub(crate) async fn commit(&self, key: &ConversationKey, texts: &[&str]) -> Said {
-        let turn = TurnId::new(Entropy::Real.uuid_v7(Clock::Real.unix_ms()));
+        self.commit_at(key, texts, Clock::Real.unix_ms()).await
+    }
+
+    /// As [`World::commit`], of a turn that was taken in at that time.
+    pub(crate) async fn commit_at(
+        &self,
+        key: &ConversationKey,
+        texts: &[&str],
+        unix_ms: u64,
+    ) -> Said {
+        let turn = TurnId::new(Entropy::Real.uuid_v7(unix_ms));
         let (conversation, _) = self.store.load(key, turn).await.unwrap();
         let bodies: Vec<_> =
             texts.iter().map(|text| v1::post_body(text, key.user.as_str(), BOT)).collect();
@@ -237,9 +243,13 @@ impl World {
             .unwrap();
         let lifecycle = Lifecycle::new();
         let metrics = prometheus::Registry::new();
+        let (broker, store) = {
+            let _inside = runtime.enter();
+            self.pair.process().await
+        };
         let ground = Ground {
-            broker: self.broker.clone(),
-            store: self.store.clone(),
+            broker,
+            store,
             registry: Cache::load(&self.store).await.unwrap(),
             keys: self.keys.clone(),
             clock: Clock::Real,
