@@ -18,12 +18,17 @@ const RESCUE_EVERY: Duration = Duration::from_millis(500);
 /// As many as the store answers for at once.
 const RESCUE_MAX: usize = 1_000;
 
-/// Hands every reply to whoever waits for it. Ends with the broker's connection.
+/// Hands every reply to whoever waits for it.
 pub(crate) async fn take<B: Broker, S: Store>(
     room: Arc<Room<B, S>>,
     mut replies: mpsc::Receiver<Bytes>,
 ) {
-    while let Some(body) = replies.recv().await {
+    loop {
+        let body = tokio::select! {
+            () = room.answered.cancelled() => return,
+            body = replies.recv() => body,
+        };
+        let Some(body) = body else { return };
         match Replies::open(&room.ground.keys, &body) {
             Ok(Replies(replies)) => {
                 for (turn, reply) in replies {
@@ -50,9 +55,7 @@ pub(crate) async fn rescue<B: Broker, S: Store>(room: Arc<Room<B, S>>) {
         tokio::select! {
             changed = address.changed() => if changed.is_err() { return },
             () = pause => {}
-        }
-        if room.ground.lifecycle.stop().is_cancelled() && room.waiters.is_empty() {
-            return;
+            () = room.answered.cancelled() => return,
         }
     }
 }

@@ -8,6 +8,7 @@ use shared::store::Store;
 use shared::wire::jobs::Announcement;
 use tokio::sync::Semaphore;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::jwt::Key;
@@ -32,6 +33,8 @@ pub(crate) struct Room<B, S> {
     pub(crate) polls: Semaphore,
     /// Proves nothing; tokens of apps that do not exist are checked against it.
     pub(crate) nobody: Key,
+    /// Cancelled when the last connection has ended: nobody waits for a reply any more.
+    pub(crate) answered: CancellationToken,
 }
 
 impl<B: Broker, S: Store> Room<B, S> {
@@ -47,6 +50,7 @@ impl<B: Broker, S: Store> Room<B, S> {
             in_flight: Semaphore::new(config.in_flight_max),
             polls: Semaphore::new(config.polls_max),
             nobody: Key::nobody(&secret),
+            answered: CancellationToken::new(),
             ground,
             config,
             metrics,

@@ -23,6 +23,7 @@ use shared::store::Store;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::error::{TRACE_ID, TURN_ID};
@@ -44,6 +45,7 @@ pub(crate) async fn serve<B: Broker, S: Store>(room: Arc<Room<B, S>>, listener: 
     let places = Arc::new(Semaphore::new(room.config.connections_max));
     let peers = Arc::new(Peers::new(room.config.connections_per_ip_max));
     let closing = CancellationToken::new();
+    let connections = TaskTracker::new();
     let stop = room.ground.lifecycle.stop();
     let linger = async {
         stop.cancelled().await;
@@ -66,13 +68,16 @@ pub(crate) async fn serve<B: Broker, S: Store>(room: Arc<Room<B, S>>, listener: 
         match Peers::enter(&peers, address.ip()) {
             Some(peer) => {
                 let connection = connection(Arc::clone(&room), stream, address, closing.clone());
-                room.ground.lifecycle.spawn(hold(connection, place, peer));
+                connections.spawn(hold(connection, place, peer));
             }
             None => room.metrics.connections_refused.inc(),
         }
     }
     drop(listener);
     closing.cancel();
+    connections.close();
+    connections.wait().await;
+    room.answered.cancel();
 }
 
 async fn accept(

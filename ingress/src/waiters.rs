@@ -83,11 +83,6 @@ impl Waiters {
         turns
     }
 
-    /// Whether nobody waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.shards.iter().all(|shard| lock(shard).is_empty())
-    }
-
     fn shard(&self, turn: TurnId) -> MutexGuard<'_, Shard> {
         let last = turn.uuid().as_bytes()[15];
         lock(&self.shards[usize::from(last) % SHARDS])

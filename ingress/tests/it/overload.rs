@@ -1,0 +1,101 @@
+//! Too much: refused at once, in words, with the time to come back; what was accepted stays.
+
+use shared::broker::Broker as _;
+use shared::registry::Rate;
+use shared::wire::jobs::Announcement;
+
+use crate::support::{ASYNC_HOOK, BOT, Doing, HOOK, Setup, Worker, World};
+
+#[tokio::test]
+async fn a_full_queue_is_not_accepted_and_says_so() {
+    let world = World::start(Setup { jobs_max: 2, ..Setup::default() }).await;
+    let worker = Worker::start(&world.ground, Doing::Nothing).await;
+    let mut accepted = 0;
+    let refused = loop {
+        let answer = world.say(ASYNC_HOOK, "ann", "hello").await;
+        if answer.status != 200 {
+            break answer;
+        }
+        accepted += 1;
+    };
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.refusal(), "Not accepted: the queue is full");
+    assert_eq!(refused.header("retry-after"), "2");
+    worker.now(Doing::Answers);
+    while worker.seen().len() < accepted {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(world.say(ASYNC_HOOK, "ann", "hello").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_conversation_has_a_rate_and_others_do_not_feel_it() {
+    let rate = Rate { per_second: 1, burst: 3 };
+    let world = World::start(Setup { rate, ..Setup::default() }).await;
+    let _worker = Worker::start(&world.ground, Doing::Answers).await;
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        statuses.push(world.say(ASYNC_HOOK, "ann", "hello").await.status);
+    }
+    assert_eq!(statuses[..3], [200, 200, 200]);
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert_eq!(world.say(ASYNC_HOOK, "bob", "hello").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_bot_that_dispatchers_call_saturated_is_refused_until_they_withdraw() {
+    let world = World::start(Setup::default()).await;
+    let _worker = Worker::start(&world.ground, Doing::Answers).await;
+    let announce = async |saturated| {
+        let process = world.ground.process;
+        let announcement = Announcement::Saturated { process, bot: BOT.to_owned(), saturated };
+        world.ground.broker.announce(announcement.seal(&world.ground.keys).unwrap()).await;
+        let expected = f64::from(u8::from(saturated));
+        #[expect(clippy::float_cmp, reason = "a gauge of whole numbers")]
+        while world.metric("switchhook_ingress_saturated_bots") != expected {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    announce(true).await;
+    let refused = world.say(HOOK, "ann", "hello").await;
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.refusal(), "Not accepted: the bot is saturated");
+    announce(false).await;
+    assert_eq!(world.say(HOOK, "ann", "hello").await.status, 200);
+}
+
+#[tokio::test]
+async fn as_many_turns_wait_as_may_and_the_next_is_told_to_come_back() {
+    let settings = &[("ingress.in_flight_max", "1")];
+    let world = World::start(Setup { settings, ..Setup::default() }).await;
+    let worker = Worker::start(&world.ground, Doing::Nothing).await;
+    let first = world.say(HOOK, "ann", "hello");
+    let second = async {
+        while world.metric("switchhook_ingress_in_flight") < 1.0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let refused = world.say(HOOK, "bob", "hello").await;
+        worker.now(Doing::Answers);
+        refused
+    };
+    let (answered, refused) = tokio::join!(first, second);
+    assert_eq!(answered.status, 200);
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
+    assert_eq!(refused.refusal(), "Not accepted: too many requests are waiting");
+}
+
+#[tokio::test]
+async fn an_address_that_sends_bad_tokens_is_slowed_and_good_tokens_still_pass() {
+    let settings = &[("ingress.failures_per_minute", "2")];
+    let world = World::start(Setup { settings, ..Setup::default() }).await;
+    let _worker = Worker::start(&world.ground, Doing::Answers).await;
+    let bad = || async {
+        let request = world.http.post(format!("{}{HOOK}", world.url)).bearer_auth("x");
+        crate::support::Answer::of(request).await
+    };
+    assert_eq!((bad().await.status, bad().await.status), (401, 401));
+    let slowed = bad().await;
+    assert_eq!((slowed.status, slowed.refusal().as_str()), (429, "Too Many requests"));
+    assert!(!slowed.header("retry-after").is_empty());
+    assert_eq!(world.say(HOOK, "ann", "hello").await.status, 200);
+}
