@@ -10,6 +10,7 @@ use shared::store::{Session, TurnCommit, TurnRecord, Turns as _};
 use shared::topology::Queue;
 use shared::wire::jobs::{Replies, TurnJob};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::TestGround;
 
@@ -24,49 +25,50 @@ pub(crate) enum Doing {
     Nothing,
 }
 
-/// Works until its ground ends.
-#[derive(Clone)]
+/// Works until it is dropped.
 pub(crate) struct Worker {
+    desk: Desk,
+    _tasks: JoinSet<()>,
+}
+
+#[derive(Clone)]
+struct Desk {
     seen: Arc<Mutex<Vec<TurnJob>>>,
     doing: watch::Sender<Doing>,
 }
 
 impl Worker {
     pub(crate) async fn start(ground: &TestGround, doing: Doing) -> Self {
-        let worker = Self { seen: Arc::default(), doing: watch::Sender::new(doing) };
+        let desk = Desk { seen: Arc::default(), doing: watch::Sender::new(doing) };
+        let mut tasks = JoinSet::new();
         for partition in ground.broker.topology().partitions() {
             let mut consumer = ground.broker.consume(Queue::Turns, partition).await.unwrap();
-            let (worker, ground) = (worker.clone(), ground.clone());
-            let stop = ground.lifecycle.stop();
-            ground.clone().lifecycle.spawn(async move {
-                let mut doing = worker.doing.subscribe();
-                let working = async {
-                    loop {
-                        doing.wait_for(|doing| *doing != Doing::Nothing).await.unwrap();
-                        let job = consumer.next().await.unwrap();
-                        worker.work(&ground, &job.body).await;
-                        consumer.acker().ack(job.tag).unwrap();
-                    }
-                };
-                tokio::select! {
-                    () = working => {}
-                    () = stop.cancelled() => {}
+            let (desk, ground) = (desk.clone(), ground.clone());
+            tasks.spawn(async move {
+                let mut doing = desk.doing.subscribe();
+                loop {
+                    doing.wait_for(|doing| *doing != Doing::Nothing).await.unwrap();
+                    let job = consumer.next().await.unwrap();
+                    desk.work(&ground, &job.body).await;
+                    consumer.acker().ack(job.tag).unwrap();
                 }
             });
         }
-        worker
+        Self { desk, _tasks: tasks }
     }
 
     /// What it does from the next turn on.
     pub(crate) fn now(&self, doing: Doing) {
-        self.doing.send_replace(doing);
+        self.desk.doing.send_replace(doing);
     }
 
     /// The turns that it took, in its order.
     pub(crate) fn seen(&self) -> Vec<TurnJob> {
-        self.seen.lock().unwrap().clone()
+        self.desk.seen.lock().unwrap().clone()
     }
+}
 
+impl Desk {
     async fn work(&self, ground: &TestGround, body: &Bytes) {
         let job = TurnJob::open(&ground.keys, body).unwrap();
         let turn = &job.turn;
