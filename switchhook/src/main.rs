@@ -1,2 +1,30 @@
-//! switchhook
-fn main() {}
+//! The command line of Switchhook.
+
+mod cli;
+mod commands;
+mod demo;
+mod ids;
+mod office;
+mod output;
+mod rooms;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use shared::process::Failure;
+use shared::process::failure;
+
+fn main() -> ExitCode {
+    match cli::Cli::try_parse() {
+        Ok(cli) => failure::exit("switchhook", commands::run(cli)),
+        // Help and version are no mistakes; clap prints those to standard output.
+        Err(error) if error.exit_code() == 0 => {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = error.print();
+            ExitCode::from(Failure::usage("").code)
+        }
+    }
+}

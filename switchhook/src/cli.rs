@@ -1,0 +1,130 @@
+//! What can be typed. Help texts are for people; nothing is decided here.
+
+pub(crate) mod registry;
+pub(crate) mod talk;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A self-hosted webhook channel for bots.
+#[derive(Parser)]
+#[command(name = "switchhook", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) engines: Engines,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which installation is meant.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Engines {
+    /// Settings file (TOML).
+    #[arg(long, global = true, env = "SWITCHHOOK_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder of the embedded engines and of generated keys.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// RabbitMQ, instead of the embedded broker; goes together with --postgres.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) amqp: Option<String>,
+    /// PostgreSQL, instead of the embedded store; goes together with --amqp.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) postgres: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run everything in one process.
+    Up(Up),
+    /// Run one room: the HTTP edge.
+    Ingress(Room),
+    /// Run one room: bot logic.
+    Dispatcher(Room),
+    /// Run one room: outbound deliveries.
+    Deliverer(Room),
+    /// Bring the store's schema up to date.
+    Migrate,
+    /// Apps: the credentials of clients.
+    #[command(subcommand)]
+    App(registry::App),
+    /// Bots: what answers.
+    #[command(subcommand)]
+    Bot(registry::Bot),
+    /// Channels: webhook instances of bots.
+    #[command(subcommand)]
+    Channel(registry::Channel),
+    /// Add apps, bots and channels from a file.
+    Apply(registry::Apply),
+    /// Mint a token for an app.
+    Token(talk::Token),
+    /// Talk to a channel and wait for the answer.
+    Send(talk::Send),
+    /// Check the settings and the engines.
+    Doctor(Doctor),
+    /// Operations on users' data.
+    #[command(subcommand)]
+    User(registry::User),
+    /// Operations on parked deliveries.
+    #[command(subcommand)]
+    Delivery(registry::Delivery),
+    /// Measure this build against yardsticks (docs/benchmark.md).
+    Bench(bench::Args),
+    /// Every setting, its default and its meaning.
+    Settings(Settings),
+    /// A completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `up`.
+#[derive(Args)]
+pub(crate) struct Up {
+    /// Address of the webhook endpoint.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        help = "Address of the webhook endpoint [default: 127.0.0.1:8080]"
+    )]
+    pub(crate) listen: Option<String>,
+    /// Address of /livez, /readyz and /metrics.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        help = "Address of probes and metrics [default: 127.0.0.1:8081]"
+    )]
+    pub(crate) admin_listen: Option<String>,
+    /// Do not make, or run, the demo bot and its receiving endpoint.
+    #[arg(long)]
+    pub(crate) no_demo: bool,
+}
+
+/// One room.
+#[derive(Args)]
+pub(crate) struct Room {
+    /// Address of the webhook endpoint (ingress only).
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// Address of probes and metrics.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin_listen: Option<String>,
+}
+
+/// `doctor`.
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `settings`.
+#[derive(Args)]
+pub(crate) struct Settings {
+    /// Print the table of the README.
+    #[arg(long)]
+    pub(crate) markdown: bool,
+}

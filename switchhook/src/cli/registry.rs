@@ -1,0 +1,135 @@
+//! Apps, bots, channels, and operations on what users left.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::office::drafts::{AppDraft, BotDraft, ChannelDraft};
+
+#[derive(Subcommand)]
+pub(crate) enum App {
+    /// Add an app; its secret is shown once.
+    Add {
+        #[command(flatten)]
+        draft: AppDraft,
+        /// Read the secret from a file (`-` for standard input) instead of making one.
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// List all apps.
+    List(Json),
+    /// Show one app.
+    Show(Named),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Bot {
+    /// Add a bot.
+    Add {
+        #[command(flatten)]
+        draft: BotDraft,
+        /// Read the value of the `Authorization` header from a file (`-` for standard input).
+        #[arg(long, value_name = "FILE")]
+        authorization_file: Option<PathBuf>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// List all bots.
+    List(Json),
+    /// Show one bot.
+    Show(Named),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Channel {
+    /// Add a channel; it awaits approval unless --approve is given.
+    Add(Box<AddChannel>),
+    /// List all channels.
+    List {
+        /// Only those of this bot, by id or name.
+        #[arg(long)]
+        bot: Option<String>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Show one channel.
+    Show(Named),
+    /// Let a channel go live, or go live again.
+    Approve(Named),
+    /// Stop a live channel.
+    Suspend(Named),
+}
+
+/// `channel add`.
+#[derive(Args)]
+pub(crate) struct AddChannel {
+    #[command(flatten)]
+    pub(crate) draft: ChannelDraft,
+    /// Read the access token from a file (`-` for standard input).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) access_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+/// `apply`.
+#[derive(Args)]
+pub(crate) struct Apply {
+    /// The file (see docs/registry-file.md).
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum User {
+    /// Remove what is known of a user on a channel.
+    Erase {
+        #[command(flatten)]
+        whom: Whom,
+        #[command(flatten)]
+        json: Json,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Delivery {
+    /// Put the parked deliveries of a conversation back, in their old order, at its end.
+    Redrive {
+        #[command(flatten)]
+        whom: Whom,
+        #[command(flatten)]
+        json: Json,
+    },
+}
+
+/// One user on one channel: a conversation.
+#[derive(Args)]
+pub(crate) struct Whom {
+    /// The channel, by id or name.
+    #[arg(long)]
+    pub(crate) channel: String,
+    /// The user: `from.id`, exactly.
+    #[arg(long)]
+    pub(crate) user: String,
+}
+
+/// One thing.
+#[derive(Args)]
+pub(crate) struct Named {
+    /// Its id or name; a channel's name may be written BOT/CHANNEL.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+/// How to print.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Json {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

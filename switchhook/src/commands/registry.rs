@@ -1,0 +1,181 @@
+//! Apps, bots, channels, a file of them, and what users left: one request each.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use shared::config::Settings;
+use shared::process::{Failure, block_on};
+
+use crate::cli::registry::{AddChannel, App, Apply, Bot, Channel, Delivery, Json, Named, User};
+use crate::office::apply::{Line, RegistryFile};
+use crate::office::reach::reach;
+use crate::office::views::{AppView, BotView, ChannelView};
+use crate::office::{Request, Response};
+use crate::output;
+
+/// Largest secret that is read from a file.
+const SECRET_MAX: u64 = 64 * 1024;
+
+pub(crate) fn app(settings: &Settings, command: App) -> Result<(), Failure> {
+    let (request, json) = match command {
+        App::Add { mut draft, secret_file, json } => {
+            draft.secret = secret_file.as_deref().map(secret).transpose()?;
+            (Request::AddApp { draft }, json)
+        }
+        App::List(json) => (Request::Apps, json),
+        App::Show(Named { name, json }) => (Request::App { name }, json),
+    };
+    ask(settings, request, json)
+}
+
+pub(crate) fn bot(settings: &Settings, command: Bot) -> Result<(), Failure> {
+    let (request, json) = match command {
+        Bot::Add { mut draft, authorization_file, json } => {
+            draft.authorization = authorization_file.as_deref().map(secret).transpose()?;
+            (Request::AddBot { draft }, json)
+        }
+        Bot::List(json) => (Request::Bots, json),
+        Bot::Show(Named { name, json }) => (Request::Bot { name }, json),
+    };
+    ask(settings, request, json)
+}
+
+pub(crate) fn channel(settings: &Settings, command: Channel) -> Result<(), Failure> {
+    let (request, json) = match command {
+        Channel::Add(add) => {
+            let AddChannel { mut draft, access_token_file, json } = *add;
+            draft.access_token = access_token_file.as_deref().map(secret).transpose()?;
+            (Request::AddChannel { draft }, json)
+        }
+        Channel::List { bot, json } => (Request::Channels { bot }, json),
+        Channel::Show(Named { name, json }) => (Request::Channel { name }, json),
+        Channel::Approve(Named { name, json }) => (Request::Approve { name }, json),
+        Channel::Suspend(Named { name, json }) => (Request::Suspend { name }, json),
+    };
+    ask(settings, request, json)
+}
+
+pub(crate) fn apply(settings: &Settings, args: &Apply) -> Result<(), Failure> {
+    let name = args.file.display();
+    let text = std::fs::read_to_string(&args.file)
+        .map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    let file: RegistryFile =
+        toml::from_str(&text).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    ask(settings, Request::Apply { file }, args.json)
+}
+
+pub(crate) fn user(settings: &Settings, command: User) -> Result<(), Failure> {
+    let User::Erase { whom, json } = command;
+    ask(settings, Request::Erase { channel: whom.channel, user: whom.user }, json)
+}
+
+pub(crate) fn delivery(settings: &Settings, command: Delivery) -> Result<(), Failure> {
+    let Delivery::Redrive { whom, json } = command;
+    ask(settings, Request::Redrive { channel: whom.channel, user: whom.user }, json)
+}
+
+fn ask(settings: &Settings, request: Request, json: Json) -> Result<(), Failure> {
+    let response = block_on(reach(settings, request))?;
+    if json.json { print_json(response) } else { print_plain(response) }
+}
+
+fn print_json(response: Response) -> Result<(), Failure> {
+    match response {
+        Response::App(app) => output::json(&app),
+        Response::Apps(apps) => output::json(&apps),
+        Response::Bot(bot) => output::json(&bot),
+        Response::Bots(bots) => output::json(&bots),
+        Response::Channel(channel) => output::json(&channel),
+        Response::Channels(channels) => output::json(&channels),
+        Response::Applied(lines) => output::json(&lines),
+        Response::Token(token) => output::json(&token),
+        Response::Wire(wire) => output::json(&wire),
+        Response::Rows(rows) => output::json(&serde_json::json!({ "rows": rows })),
+        Response::Refused(why) => Err(Failure::refused(why)),
+    }
+}
+
+fn print_plain(response: Response) -> Result<(), Failure> {
+    match response {
+        Response::App(app) => print_app(&app),
+        Response::Apps(apps) => {
+            let row = |app: &AppView| {
+                vec![app.client_id.clone(), app.algorithm.clone(), app.name.clone()]
+            };
+            output::table(
+                &["CLIENT ID", "ALGORITHM", "NAME"],
+                &apps.iter().map(row).collect::<Vec<_>>(),
+            )
+        }
+        Response::Bot(bot) => output::json(&bot),
+        Response::Bots(bots) => {
+            let row = |bot: &BotView| vec![bot.bot_id.clone(), bot.logic.clone(), bot.name.clone()];
+            output::table(&["BOT ID", "LOGIC", "NAME"], &bots.iter().map(row).collect::<Vec<_>>())
+        }
+        Response::Channel(channel) => print_channel(&channel),
+        Response::Channels(channels) => print_channels(&channels),
+        Response::Applied(lines) => lines.iter().try_for_each(print_line),
+        Response::Rows(rows) => output::line(&format!("{rows} rows")),
+        other @ (Response::Token(_) | Response::Wire(_) | Response::Refused(_)) => {
+            print_json(other)
+        }
+    }
+}
+
+fn print_app(app: &AppView) -> Result<(), Failure> {
+    output::line(&format!("app        {}", app.name))?;
+    output::line(&format!("client id  {}", app.client_id))?;
+    output::line(&format!("algorithm  {}", app.algorithm))?;
+    match &app.client_secret {
+        Some(secret) => output::line(&format!("secret     {secret}   (shown this once)")),
+        None => Ok(()),
+    }
+}
+
+fn print_channel(channel: &ChannelView) -> Result<(), Failure> {
+    output::line(&format!("channel  {} ({})", channel.name, channel.webhook_id))?;
+    output::line(&format!("mode     {}", channel.mode))?;
+    output::line(&format!("state    {}", channel.state))?;
+    output::line(&format!("url      {}", channel.url))?;
+    let Some(endpoint) = &channel.endpoint else { return Ok(()) };
+    output::line(&format!("answers  {}", endpoint.post_url))?;
+    if endpoint.disabled {
+        output::line("         disabled by the receiver (410); approve the channel to go on")?;
+    }
+    match &endpoint.signing_secret {
+        Some(secret) => output::line(&format!("signing  {secret}   (shown this once)")),
+        None => Ok(()),
+    }
+}
+
+fn print_channels(channels: &[ChannelView]) -> Result<(), Failure> {
+    let row = |channel: &ChannelView| {
+        vec![
+            channel.webhook_id.clone(),
+            channel.mode.clone(),
+            channel.state.clone(),
+            channel.name.clone(),
+            channel.url.clone(),
+        ]
+    };
+    let rows: Vec<_> = channels.iter().map(row).collect();
+    output::table(&["WEBHOOK ID", "MODE", "STATE", "NAME", "URL"], &rows)
+}
+
+fn print_line(line: &Line) -> Result<(), Failure> {
+    let Line { what, name, id, done, secret } = line;
+    let secret = secret.as_ref().map_or(String::new(), |secret| format!("  secret {secret}"));
+    output::line(&format!("{done:9}  {what} {name} ({id}){secret}"))
+}
+
+/// A secret from a file, or from standard input for `-`, without the line's end.
+fn secret(path: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(SECRET_MAX).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(SECRET_MAX).read_to_string(&mut text))
+    };
+    read.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}

@@ -1,0 +1,122 @@
+//! Everything in one process.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use shared::broker::Broker;
+use shared::config::Settings;
+use shared::config::value::AllowedTarget;
+use shared::engines::Options;
+use shared::ground::Ground;
+use shared::keys::{self, WhenMissing};
+use shared::lifecycle::Lifecycle;
+use shared::process::{self, Failure, Rooms};
+use shared::store::Store;
+use tokio::net::TcpListener;
+
+use crate::cli::{Engines, Up};
+use crate::demo::{self, Demo, Urls};
+use crate::office::execute::Desk;
+use crate::office::{reach, socket};
+use crate::output;
+
+pub(crate) fn run(engines: &Engines, args: &Up) -> Result<(), Failure> {
+    let flags = super::listen_flags(args.listen.as_ref(), args.admin_listen.as_ref());
+    let mut settings = super::load(engines, &flags)?;
+    keys::make_folder(&settings.engines.data)?;
+    let options = Options { name: "up", keys: WhenMissing::Make, migrate: true, dispatches: true };
+    process::block_on(async {
+        let listener = process::bind("ingress.listen", settings.ingress.listen)?;
+        let admin = process::bind("admin.listen", settings.admin.listen)?;
+        // With port 0 the system has chosen; from here on the settings tell the truth.
+        settings.ingress.listen = local(&listener)?;
+        settings.admin.listen = local(&admin)?;
+        let house = House { listener, demo: !args.no_demo };
+        process::live(settings, admin, options, house).await
+    })
+}
+
+fn local(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    listener.local_addr().map_err(|error| Failure::other(error.to_string()))
+}
+
+/// All rooms under one roof.
+struct House {
+    listener: TcpListener,
+    demo: bool,
+}
+
+impl Rooms for House {
+    async fn start<B: Broker, S: Store>(
+        self,
+        ground: Ground<B, S>,
+        mut settings: Settings,
+    ) -> anyhow::Result<Vec<Lifecycle>> {
+        let data = settings.engines.data.clone();
+        let mut demo = if self.demo {
+            demo::prepare(&ground.store, &data, &ground.entropy).await?
+        } else {
+            None
+        };
+        if let Some(sink) = demo.as_ref().and_then(|demo| demo.sink.as_ref()) {
+            let address = sink.address();
+            settings
+                .egress
+                .allow
+                .push(AllowedTarget { network: address.ip().into(), port: Some(address.port()) });
+        }
+        ground.registry.refresh(&ground.store).await?;
+        let lives = [(); 3].map(|()| Lifecycle::new());
+        let [ingress, dispatcher, deliverer] =
+            lives.clone().map(|lifecycle| Ground { lifecycle, ..ground.clone() });
+        deliverer::start(deliverer, &settings).await?;
+        dispatcher::start(dispatcher, &settings).await?;
+        ingress::start(ingress, &settings, self.listener).await?;
+        let urls = urls(&settings);
+        if settings.engines.postgres.is_none() {
+            let desk = Desk {
+                store: ground.store.clone(),
+                clock: ground.clock.clone(),
+                entropy: ground.entropy.clone(),
+                host_url: urls.host.clone(),
+            };
+            socket::serve(&ground, desk, &data)?;
+        }
+        tell(&ground, demo.as_mut(), &urls)?;
+        if let Some(sink) = demo.and_then(|demo| demo.sink) {
+            sink.serve(&ground.lifecycle);
+        }
+        Ok(lives.into())
+    }
+
+    fn cleans(&self) -> bool {
+        true
+    }
+}
+
+/// Says where everything is, and how to try it.
+fn tell<B, S>(ground: &Ground<B, S>, demo: Option<&mut Demo>, urls: &Urls) -> anyhow::Result<()> {
+    let Urls { host, admin } = urls;
+    output::line(&format!("Switchhook listens on {host} (probes and metrics: {admin})"))?;
+    let Some(demo) = demo else { return Ok(()) };
+    demo.write(urls)?;
+    let commands = demo.commands(&ground.clock).map_err(|why| anyhow::anyhow!(why))?;
+    output::line(&commands)?;
+    Ok(())
+}
+
+fn urls(settings: &Settings) -> Urls {
+    let mut settings = settings.clone();
+    settings.ingress.listen = reachable(settings.ingress.listen);
+    let admin = format!("http://{}", reachable(settings.admin.listen));
+    Urls { host: reach::host_url(&settings), admin }
+}
+
+/// "Every address" is none that a client could connect to everywhere.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}

@@ -1,0 +1,121 @@
+//! Finds who carries a request out: a running `up` that holds the data folder, or this process.
+
+use shared::broker::{Broker, Health};
+use shared::clock::Clock;
+use shared::config::Settings;
+use shared::engines::{self, Engine, Engines, OpenError, Options};
+use shared::entropy::Entropy;
+use shared::keys::WhenMissing;
+use shared::process::Failure;
+use shared::store::Store;
+use std::time::Duration;
+use tokio::time::Instant;
+
+use super::execute::Desk;
+use super::{Request, Response, socket};
+
+/// How long to try: an `up` that is just starting holds the folder before it listens.
+const PATIENCE: Duration = Duration::from_secs(10);
+const AGAIN: Duration = Duration::from_millis(100);
+/// How long to wait for a connection to the broker, to tell the rooms of a change.
+const BROKER: Duration = Duration::from_secs(3);
+
+/// Carries a request out, wherever that is possible. A refusal is a failure.
+pub(crate) async fn reach(settings: &Settings, request: Request) -> Result<Response, Failure> {
+    let response = if settings.engines.postgres.is_none() {
+        embedded(settings, request).await?
+    } else {
+        match open(settings).await {
+            Ok(engines) => here(settings, engines, request).await,
+            Err(error) => return Err(error.into()),
+        }
+    };
+    match response {
+        Response::Refused(why) => Err(Failure::refused(why)),
+        response => Ok(response),
+    }
+}
+
+async fn embedded(settings: &Settings, request: Request) -> Result<Response, Failure> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = socket::ask(&settings.engines.data, &request).await;
+        match answer {
+            Ok(Some(response)) => return Ok(response),
+            Ok(None) => {}
+            Err(error) => {
+                return Err(Failure::unavailable(format!(
+                    "the running process did not answer ({error}); it may have done what was asked"
+                )));
+            }
+        }
+        match open(settings).await {
+            Ok(engines) => return Ok(here(settings, engines, request).await),
+            Err(OpenError::InUse(_)) if Instant::now() < deadline => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn open(settings: &Settings) -> Result<Engines, OpenError> {
+    let options = Options {
+        name: "command line",
+        // An installation on one machine makes its keys on first use, whichever command comes first.
+        keys: if settings.engines.postgres.is_none() {
+            WhenMissing::Make
+        } else {
+            WhenMissing::Refuse
+        },
+        migrate: false,
+        dispatches: false,
+    };
+    engines::open(settings, options, &prometheus::Registry::new()).await
+}
+
+/// Carries it out in this process and lets go of the engines.
+async fn here(settings: &Settings, engines: Engines, request: Request) -> Response {
+    match engines {
+        Engines::Embedded(engine, database) => {
+            // Nobody else lives on these engines: there is nobody to tell.
+            let response = desk(settings, &engine).execute(request).await;
+            engine.broker.close().await;
+            database.close().await;
+            response
+        }
+        Engines::Served(engine) => {
+            let changes = request.changes_registry();
+            let response = desk(settings, &engine).execute(request).await;
+            if changes && !matches!(response, Response::Refused(_)) {
+                tell(&engine).await;
+            }
+            engine.broker.close().await;
+            response
+        }
+    }
+}
+
+async fn tell<B: Broker, S: Store>(engine: &Engine<B, S>) {
+    let mut health = engine.broker.health();
+    let up = health.wait_for(|health| *health == Health::Up);
+    if tokio::time::timeout(BROKER, up).await.is_ok_and(|up| up.is_ok()) {
+        engines::announce_change(&engine.broker, &engine.keys).await;
+    }
+}
+
+fn desk<B: Broker, S: Store>(settings: &Settings, engine: &Engine<B, S>) -> Desk<S> {
+    Desk {
+        store: engine.store.clone(),
+        clock: Clock::Real,
+        entropy: Entropy::Real,
+        host_url: host_url(settings),
+    }
+}
+
+/// Where clients reach ingress, by the settings.
+pub(crate) fn host_url(settings: &Settings) -> String {
+    let url = settings.ingress.public_url.as_ref().map(ToString::to_string);
+    let url = url.unwrap_or_else(|| format!("http://{}", settings.ingress.listen));
+    url.trim_end_matches('/').to_owned()
+}
