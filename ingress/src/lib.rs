@@ -65,6 +65,7 @@ pub async fn start<B: Broker, S: Store>(
     lifecycle.spawn(replies::take(Arc::clone(&room), replies));
     lifecycle.spawn(replies::rescue(Arc::clone(&room)));
     lifecycle.spawn(room::listen(Arc::clone(&room), announcements));
+    lifecycle.spawn(room::watch_store(Arc::clone(&room)));
     lifecycle.spawn(room::forget(Arc::clone(&room)));
     lifecycle.spawn(server::serve(room, listener));
     tracing::info!(address = %local_addr, "ingress listens");

@@ -1,6 +1,8 @@
 //! What all requests of this process share, and the two tasks that keep it up to date.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use shared::broker::Broker;
 use shared::ground::Ground;
@@ -16,6 +18,9 @@ use crate::limiter::{Conversations, FORGET_EVERY, Failures};
 use crate::metrics::{Metrics, Timings};
 use crate::saturation::Saturation;
 use crate::waiters::Waiters;
+
+/// How often the store is asked whether it works.
+const PING_EVERY: Duration = Duration::from_secs(1);
 
 /// See the module's documentation.
 pub(crate) struct Room<B, S> {
@@ -33,6 +38,8 @@ pub(crate) struct Room<B, S> {
     pub(crate) polls: Semaphore,
     /// Proves nothing; tokens of apps that do not exist are checked against it.
     pub(crate) nobody: Key,
+    /// Whether the store answered when it was last asked.
+    pub(crate) store_up: AtomicBool,
     /// Cancelled when the last connection has ended: nobody waits for a reply any more.
     pub(crate) answered: CancellationToken,
 }
@@ -50,6 +57,7 @@ impl<B: Broker, S: Store> Room<B, S> {
             in_flight: Semaphore::new(config.in_flight_max),
             polls: Semaphore::new(config.polls_max),
             nobody: Key::nobody(&secret),
+            store_up: AtomicBool::new(true),
             answered: CancellationToken::new(),
             ground,
             config,
@@ -97,5 +105,26 @@ pub(crate) async fn forget<B: Broker, S: Store>(room: Arc<Room<B, S>>) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = every => {}
+    }
+}
+
+/// Keeps an eye on the store: while it is away, callers who would wait for an answer are refused at once.
+pub(crate) async fn watch_store<B: Broker, S: Store>(room: Arc<Room<B, S>>) {
+    let stop = room.ground.lifecycle.stop();
+    let watching = async {
+        loop {
+            let answer = room.ground.store.ping().await;
+            let was = room.store_up.swap(answer.is_ok(), Ordering::Relaxed);
+            match answer {
+                Err(error) if was => tracing::warn!(%error, "the store is away"),
+                Ok(()) if !was => tracing::info!("the store is back"),
+                Ok(()) | Err(_) => {}
+            }
+            tokio::time::sleep(PING_EVERY).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = watching => {}
     }
 }

@@ -1,6 +1,7 @@
 //! A message comes in: prove, read, admit, hand to the broker, and answer with what is known.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 
 use aws_lc_rs::digest;
 use axum::body::Body;
@@ -54,6 +55,9 @@ pub(super) async fn answer<B: Broker, S: Store>(
     if room.saturation.refuses(&channel.bot) {
         return Err(Refusal::Saturated);
     }
+    if channel.mode() == Mode::Sync || key.is_some() {
+        store_works(room)?;
+    }
     let _place = room.in_flight.try_acquire().map_err(|_| Refusal::Busy)?;
     room.metrics.in_flight.inc();
     let _counted = Counted(&room.metrics.in_flight);
@@ -67,6 +71,12 @@ pub(super) async fn answer<B: Broker, S: Store>(
         Mode::Async => accept(room, admitted, accept_by).await,
         Mode::Sync => converse(room, admitted, channel, accept_by).await,
     }
+}
+
+/// An answer and a key both need the store; a message that needs neither is queued without it.
+fn store_works<B, S>(room: &Room<B, S>) -> Result<(), Refusal> {
+    let up = room.store_up.load(Ordering::Relaxed);
+    if up { Ok(()) } else { Err(Refusal::NotAccepted(Why::DatabaseAway)) }
 }
 
 /// Takes itself off a gauge when the request ends, however it ends.
