@@ -25,6 +25,7 @@ mod registry;
 mod rows;
 mod settle;
 mod sweep;
+mod tls;
 mod turns;
 mod upkeep;
 

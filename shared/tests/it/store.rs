@@ -37,6 +37,7 @@ macro_rules! conformance {
 
 mod clean;
 mod commit;
+mod days;
 mod engine_postgres;
 mod engine_sqlite;
 mod erase;
@@ -57,3 +58,4 @@ mod redrive;
 mod registry;
 mod settle;
 mod sweep;
+mod tls;

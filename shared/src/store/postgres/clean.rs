@@ -148,7 +148,7 @@ async fn days(client: &mut Held, kept: Duration) -> Result<u64, StoreError> {
 
 async fn change_days(client: &mut Held, kept: Duration) -> Result<u64, StoreError> {
     let transaction = client.transaction().await?;
-    transaction.batch_execute("set local lock_timeout = '500ms'").await?;
+    transaction.batch_execute("set local lock_timeout = '150ms'").await?;
     let sql = "select pg_try_advisory_xact_lock($1)";
     if !transaction.query_one(sql, &[&SCHEMA_LOCK]).await?.try_get::<_, bool>(0)? {
         return Ok(0);

@@ -12,6 +12,7 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::tls;
 use crate::store::StoreError;
 
 /// No call of a room waits longer for the database than this.
@@ -45,7 +46,9 @@ const HOT_SESSION: &str = "
 /// Where the database is, and how many connections one process may have.
 #[derive(Clone, Debug)]
 pub struct PostgresConfig {
-    /// `postgres://…`; `sslmode=require` verifies the server against the system's certificates.
+    /// `postgres://…`. `sslmode=require` verifies the server against the system's certificates, or
+    /// those of `sslrootcert=FILE`. Without `sslmode` TLS is used where the server offers it, but
+    /// never on loopback.
     pub url: SecretString,
     /// At least 4: one is kept for [`crate::store::Intake::ping`].
     pub connections: u32,
@@ -56,7 +59,7 @@ pub struct PostgresConfig {
 pub enum ConnectError {
     #[error("the PostgreSQL URL cannot be read: {0}")]
     Url(tokio_postgres::Error),
-    #[error("the system's certificates cannot be used: {0}")]
+    #[error("the trusted certificates cannot be used: {0}")]
     Tls(String),
     #[error("a pool of connections cannot be made: {0}")]
     Pool(String),
@@ -75,8 +78,8 @@ pub(super) struct Pools {
 
 impl Pools {
     pub(super) fn new(config: &PostgresConfig) -> Result<Self, ConnectError> {
-        let mut pg: Config =
-            config.url.expose_secret().parse::<Config>().map_err(ConnectError::Url)?;
+        let target = tls::target(config.url.expose_secret());
+        let mut pg = target.url.parse::<Config>().map_err(ConnectError::Url)?;
         pg.application_name("switchhook")
             .connect_timeout(CONNECT)
             .tcp_user_timeout(DEADLINE)
@@ -85,12 +88,16 @@ impl Pools {
         if is_local(&pg) && pg.get_ssl_mode() == SslMode::Prefer {
             pg.ssl_mode(SslMode::Disable);
         }
+        let tls = match pg.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(MakeRustlsConnect::new(tls::client(target.roots.as_ref())?)),
+        };
         let most = usize::try_from(config.connections.max(4)).unwrap_or(4);
         let calm = (most / 4).max(1);
         Ok(Self {
-            hot: Connections::new(&pg, most - calm - 1, HOT_SESSION)?,
-            calm: Connections::new(&pg, calm, "")?,
-            ping: Connections::new(&pg, 1, "")?,
+            hot: Connections::new(&pg, tls.clone(), most - calm - 1, HOT_SESSION)?,
+            calm: Connections::new(&pg, tls.clone(), calm, "")?,
+            ping: Connections::new(&pg, tls, 1, "")?,
         })
     }
 }
@@ -112,12 +119,16 @@ fn is_local(config: &Config) -> bool {
 pub(super) struct Connections(Pool);
 
 impl Connections {
-    fn new(config: &Config, most: usize, also: &'static str) -> Result<Self, ConnectError> {
+    fn new(
+        config: &Config,
+        tls: Option<MakeRustlsConnect>,
+        most: usize,
+        also: &'static str,
+    ) -> Result<Self, ConnectError> {
         let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = if config.get_ssl_mode() == SslMode::Disable {
-            Manager::from_config(config.clone(), NoTls, recycle)
-        } else {
-            Manager::from_config(config.clone(), MakeRustlsConnect::new(tls()?), recycle)
+        let manager = match tls {
+            None => Manager::from_config(config.clone(), NoTls, recycle),
+            Some(tls) => Manager::from_config(config.clone(), tls, recycle),
         };
         let settings = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
             Box::pin(async move {
@@ -146,20 +157,6 @@ impl Connections {
             Err(error) => Err(StoreError::Away(error.to_string())),
         }
     }
-}
-
-fn tls() -> Result<rustls::ClientConfig, ConnectError> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = rustls::RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        return Err(ConnectError::Tls(format!("none found {:?}", found.errors)));
-    }
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| ConnectError::Tls(error.to_string()))
-        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// A connection in use. Dropped without [`Held::release`] (an error, a deadline, a caller that went

@@ -150,6 +150,16 @@ impl Unreliable for Postgres {
 /// PostgreSQL on a server of the test's own, which it may kill and freeze.
 pub(super) struct Alone(Postgres);
 
+impl Alone {
+    pub(super) fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    pub(super) async fn client(&self) -> Client {
+        self.0.client().await
+    }
+}
+
 impl Harness for Alone {
     type S = Store;
 
@@ -195,7 +205,7 @@ impl Unreliable for Alone {
 }
 
 /// A process's handle.
-fn open(url: &str) -> Store {
+pub(super) fn open(url: &str) -> Store {
     let config = PostgresConfig { url: url.into(), connections: 8 };
     Store::connect(&config, Vault::new(&[7; 32], Entropy::Real)).unwrap()
 }
