@@ -18,13 +18,30 @@ const COLLECT: Duration = Duration::from_millis(5);
 /// So many are sent without waiting.
 const COLLECT_MAX: usize = 64;
 /// A finished job whose predecessor has not finished is acked singly after this time.
-const STRAGGLE: Duration = Duration::from_millis(50);
+const STRAGGLE: Duration = Duration::from_millis(250);
+/// How often it is looked for such jobs.
+const LOOK: Duration = Duration::from_millis(50);
+/// Single acks that are sent at a time. A quorum queue takes in 32 acks before it has written the
+/// first; RabbitMQ keeps what is beyond that in the channel, and forgets it when the channel closes.
+const SINGLES_MAX: usize = 16;
+/// Time for the broker to take in the last acks before the channel is closed.
+const LAST: Duration = Duration::from_millis(20);
 
 /// One ack to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ack {
     tag: u64,
     multiple: bool,
+}
+
+/// What remains after acks were taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    /// Stragglers that have to wait a little longer.
+    NotYetDue,
+    /// More stragglers than are sent at a time.
+    Due,
 }
 
 /// Which tags are finished and which are acked. Tags of a channel are 1, 2, 3, ….
@@ -48,8 +65,8 @@ impl Tracker {
         true
     }
 
-    /// The acks that are due; stragglers that finished before `straggled`.
-    fn take(&mut self, straggled: Instant) -> Vec<Ack> {
+    /// The acks that are due, and what is left; stragglers are those that finished before `straggled`.
+    fn take(&mut self, straggled: Instant) -> (Vec<Ack>, Left) {
         let mut acks = Vec::new();
         // The broker insists that the tag of a `multiple` ack is itself unacknowledged.
         let mut mark = None;
@@ -64,14 +81,19 @@ impl Tracker {
             }
         }
         acks.extend(mark.map(|tag| Ack { tag, multiple: true }));
-        for (tag, since) in &mut self.finished {
-            if since.is_some_and(|since| since <= straggled) {
-                *since = None;
-                self.unsent -= 1;
-                acks.push(Ack { tag: *tag, multiple: false });
-            }
+        let due = |since: &Option<Instant>| since.is_some_and(|since| since <= straggled);
+        let mut stragglers = self.finished.iter_mut().filter(|(_, since)| due(since));
+        for (tag, since) in stragglers.by_ref().take(SINGLES_MAX) {
+            *since = None;
+            self.unsent -= 1;
+            acks.push(Ack { tag: *tag, multiple: false });
         }
-        acks
+        let left = match (stragglers.next(), self.unsent) {
+            (Some(_), _) => Left::Due,
+            (None, 0) => Left::Nothing,
+            (None, _) => Left::NotYetDue,
+        };
+        (acks, left)
     }
 }
 
@@ -129,36 +151,43 @@ impl Acks {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The acks to send now; whether to go on; whether some remain unsent.
-    fn take(&self) -> (Vec<Ack>, bool, bool) {
+    /// The acks to send now, what is left then, and whether more may come.
+    fn take(&self) -> (Vec<Ack>, Left, bool) {
         let mut state = self.lock();
         let now = Instant::now();
         let straggled = if state.open { now.checked_sub(STRAGGLE).unwrap_or(now) } else { now };
-        let acks = state.tracker.take(straggled);
-        (acks, state.open, state.tracker.unsent > 0)
+        let (acks, left) = state.tracker.take(straggled);
+        (acks, left, state.open)
     }
 }
 
 /// Sends acks until they are closed or the channel is gone.
 pub(super) async fn send_all(acks: &Acks) {
-    let mut some_left = false;
+    let mut left = Left::Nothing;
     loop {
-        if some_left {
-            let _ = tokio::time::timeout(STRAGGLE, acks.many.notified()).await;
-        } else {
-            acks.some.notified().await;
-            let _ = tokio::time::timeout(COLLECT, acks.many.notified()).await;
+        match left {
+            Left::Nothing => {
+                acks.some.notified().await;
+                let _ = tokio::time::timeout(COLLECT, acks.many.notified()).await;
+            }
+            Left::NotYetDue => {
+                let _ = tokio::time::timeout(LOOK, acks.many.notified()).await;
+            }
+            Left::Due => tokio::time::sleep(COLLECT).await,
         }
-        let (batch, open, left) = acks.take();
-        some_left = left;
-        for ack in batch {
+        let (batch, remaining, open) = acks.take();
+        left = remaining;
+        for ack in &batch {
             let options = BasicAckOptions { multiple: ack.multiple };
             if acks.channel.basic_ack(ack.tag, options).await.is_err() {
                 acks.lock().open = false;
                 return;
             }
         }
-        if !open {
+        if !open && left == Left::Nothing {
+            if !batch.is_empty() {
+                tokio::time::sleep(LAST).await;
+            }
             return;
         }
     }
@@ -185,12 +214,12 @@ mod tests {
             assert!(tracker.finish(tag, late));
         }
         assert!(!tracker.finish(3, late), "finished twice");
-        assert_eq!(tracker.take(early), []);
+        assert_eq!(tracker.take(early), (vec![], Left::NotYetDue));
         tracker.finish(1, late);
-        assert_eq!(tracker.take(early), [up_to(3)]);
+        assert_eq!(tracker.take(early), (vec![up_to(3)], Left::NotYetDue));
         assert!(!tracker.finish(2, late), "acked twice");
         tracker.finish(4, late);
-        assert_eq!(tracker.take(early), [up_to(5)]);
+        assert_eq!(tracker.take(early), (vec![up_to(5)], Left::Nothing));
         assert_eq!((tracker.low, tracker.unsent), (5, 0));
     }
 
@@ -200,13 +229,24 @@ mod tests {
         let now = Instant::now();
         tracker.finish(2, now);
         tracker.finish(3, now);
-        assert_eq!(tracker.take(now), [single(2), single(3)]);
+        assert_eq!(tracker.take(now), (vec![single(2), single(3)], Left::Nothing));
         tracker.finish(1, now);
         // 3 is acked already: the broker would refuse it as the tag of a multiple ack.
-        assert_eq!(tracker.take(now), [up_to(1)]);
+        assert_eq!(tracker.take(now).0, [up_to(1)]);
         assert_eq!((tracker.low, tracker.unsent), (3, 0));
         tracker.finish(4, now);
-        assert_eq!(tracker.take(now), [up_to(4)]);
+        assert_eq!(tracker.take(now).0, [up_to(4)]);
+    }
+
+    #[test]
+    fn many_stragglers_go_out_a_few_at_a_time() {
+        let mut tracker = Tracker::default();
+        let now = Instant::now();
+        for tag in 2..=40 {
+            tracker.finish(tag, now);
+        }
+        let sizes: Vec<_> = (0..3).map(|_| tracker.take(now)).map(|(a, l)| (a.len(), l)).collect();
+        assert_eq!(sizes, [(16, Left::Due), (16, Left::Due), (7, Left::Nothing)]);
     }
 
     proptest::proptest! {
@@ -222,12 +262,13 @@ mod tests {
             for (tag, pause) in order.into_iter().zip(pauses) {
                 tracker.finish(tag, late);
                 let straggled = match pause { 0 => continue, 1 => early, _ => late };
-                for ack in tracker.take(straggled) {
+                for ack in tracker.take(straggled).0 {
                     proptest::prop_assert!(unacked.contains(&ack.tag), "{ack:?} is unknown");
                     unacked.retain(|tag| *tag != ack.tag && !(ack.multiple && *tag < ack.tag));
                 }
             }
-            for ack in tracker.take(late) {
+            // In the end all are contiguous: one ack, if any, is for all that is left.
+            for ack in tracker.take(late).0 {
                 proptest::prop_assert!(unacked.contains(&ack.tag), "{ack:?} is unknown");
                 unacked.retain(|tag| *tag != ack.tag && !(ack.multiple && *tag < ack.tag));
             }

@@ -10,7 +10,7 @@ use shared::sqlite::{Database, FILE};
 use shared::topology::Topology;
 use tempfile::TempDir;
 
-use super::harness::{Harness, Setup};
+use super::harness::{Harness, P0, Setup, TURNS};
 
 pub(crate) struct Embedded {
     setup: Setup,
@@ -65,6 +65,10 @@ impl Harness for Embedded {
         };
         process.close().await;
         drop(before);
+    }
+
+    async fn held(&self, process: &EmbeddedBroker) -> u64 {
+        process.depth(TURNS, P0).await.unwrap()
     }
 }
 

@@ -10,7 +10,7 @@ use shared::entropy::Entropy;
 use shared::topology::Topology;
 use testkit::rabbitmq::{self, Node};
 
-use super::harness::{Harness, SOON, Setup};
+use super::harness::{Harness, P0, SOON, Setup, TURNS};
 use super::proxy::Proxy;
 
 pub(crate) struct RabbitMq {
@@ -84,5 +84,13 @@ impl Harness for RabbitMq {
     async fn kill(&self, process: &Engine) {
         let proxy = self.proxies().remove(&address(process)).expect("a process of this harness");
         proxy.cut();
+    }
+
+    async fn held(&self, _: &Engine) -> u64 {
+        let name = self.topology.queue(TURNS, P0);
+        let queues = self.node.ctl(&["list_queues", "-q", "name", "messages"]).await.unwrap();
+        let mut counts = queues.lines().filter_map(|line| line.split_once('\t'));
+        let (_, count) = counts.find(|(queue, _)| *queue == name).expect("partition 0");
+        count.trim().parse().unwrap()
     }
 }

@@ -48,6 +48,9 @@ pub(crate) trait Harness: Sized + Send + Sync + 'static {
     /// Kills one process: it says no good-bye and can send nothing more. Where the engine lives in
     /// the process, that is all of it, and the next [`Self::process`] starts it again.
     fn kill(&self, process: &Self::Broker) -> impl Future<Output = ()> + Send;
+
+    /// The jobs of partition 0 that the engine itself holds, given out or not.
+    fn held(&self, process: &Self::Broker) -> impl Future<Output = u64> + Send;
 }
 
 pub(crate) fn turn() -> TurnId {
@@ -102,8 +105,16 @@ pub(crate) async fn assert_quiet<C: Consumer>(consumer: &mut C) {
     assert!(came.is_err(), "a job came: {:?}", came.map(|job| job.map(|job| number(&job))));
 }
 
+/// Subscribes to partition 0, as soon as there is a connection for it.
 pub(crate) async fn consume<B: Broker>(broker: &B) -> B::Consumer {
-    broker.consume(TURNS, P0).await.expect("subscribed")
+    let deadline = tokio::time::Instant::now() + SOON;
+    loop {
+        match broker.consume(TURNS, P0).await {
+            Ok(consumer) => return consumer,
+            Err(lost) => assert!(tokio::time::Instant::now() < deadline, "{lost}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Waits until a condition holds.

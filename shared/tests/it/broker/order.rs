@@ -1,10 +1,11 @@
 //! Order within a partition, and who is given its jobs.
 
 use shared::broker::{Acker as _, Broker as _, Consumer as _, Stale};
+use tokio::task::JoinSet;
 
 use super::harness::{
     Harness, P1, SOON, TURNS, ack_all, assert_quiet, body, consume, number, publish, publish_all,
-    take, take_numbers, turn,
+    take, take_numbers, turn, until,
 };
 
 conformance! {
@@ -15,6 +16,7 @@ conformance! {
     a_handed_over_partition_goes_on_with_what_was_not_acknowledged,
     a_dropped_consumer_gives_back_in_order,
     a_killed_process_gives_back_in_order,
+    what_was_confirmed_right_before_a_kill_comes_afterwards,
     jobs_that_come_again_are_marked,
     an_ack_of_an_ended_consumer_is_refused_and_settles_nothing,
     acks_in_any_order_settle_every_job,
@@ -106,6 +108,31 @@ async fn a_killed_process_gives_back_in_order<H: Harness>(h: H) {
     assert_quiet(&mut new).await;
 }
 
+async fn what_was_confirmed_right_before_a_kill_comes_afterwards<H: Harness>(h: H) {
+    let doomed = h.process().await;
+    let mut running = JoinSet::new();
+    for number in 0..200 {
+        let broker = doomed.clone();
+        running.spawn(async move { publish(&broker, number).await.map(|()| number) });
+    }
+    let mut confirmed = Vec::new();
+    while confirmed.len() < 50 {
+        confirmed.push(running.join_next().await.expect("200 run").unwrap().unwrap());
+    }
+    h.kill(&doomed).await;
+    // What is refused or unknown now may be there or not.
+    while running.join_next().await.is_some() {}
+    let survivor = h.process().await;
+    publish(&survivor, 200).await.unwrap();
+    let mut consumer = consume(&survivor).await;
+    let mut found = Vec::new();
+    while found.last() != Some(&200) {
+        found.extend(take_numbers(&mut consumer, 1).await);
+    }
+    confirmed.retain(|number| !found.contains(number));
+    assert!(confirmed.is_empty(), "confirmed and lost: {confirmed:?}");
+}
+
 async fn jobs_that_come_again_are_marked<H: Harness>(h: H) {
     let broker = h.process().await;
     let mut old = consume(&broker).await;
@@ -147,6 +174,7 @@ async fn acks_in_any_order_settle_every_job<H: Harness>(h: H) {
     }
     // An ack said twice is harmless.
     ack_all(&consumer, &jobs[10..20]);
+    until("all are settled", async || h.held(&broker).await == 0).await;
     publish(&broker, 300).await.unwrap();
     assert_eq!(take_numbers(&mut consumer, 1).await, [300]);
     consumer.close().await;

@@ -11,8 +11,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::broker::engine_rabbitmq::{RabbitMq, ready};
 use crate::broker::harness::{
-    Harness as _, LIMIT, P0, SOON, Setup, TURNS, ack_all, assert_quiet, body, consume, number,
-    publish, publish_all, take, take_numbers, until,
+    Harness as _, LIMIT, SOON, Setup, ack_all, assert_quiet, body, consume, number, publish,
+    publish_all, take, take_numbers, until,
 };
 
 /// A refusal, whatever the cause, comes within this time.
@@ -135,13 +135,7 @@ async fn a_broker_short_of_memory_refuses_in_time_while_acks_go_on() {
         assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
         // Acks reach the broker, and so does a hand-over.
         ack_all(&consumer, &jobs[..7]);
-        let name = h.topology.queue(TURNS, P0);
-        until("the acks arrive", async || {
-            let list = ["list_queues", "-q", "name", "messages"];
-            let queues = node.ctl(&list).await.unwrap();
-            queues.lines().any(|line| line.split_whitespace().eq([name.as_str(), "3"]))
-        })
-        .await;
+        until("the acks arrive", async || h.held(&engine).await == 3).await;
         consumer.close().await;
         let mut next = consume(&engine).await;
         assert_eq!(take_numbers(&mut next, 3).await, [7, 8, 9]);
