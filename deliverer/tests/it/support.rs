@@ -7,7 +7,7 @@ pub(crate) mod world;
 use std::time::Duration;
 
 /// The longest that anything that has to happen may take on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// Looks until it is so.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {

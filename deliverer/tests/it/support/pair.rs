@@ -13,6 +13,8 @@ use shared::store::{Store, Upkeep as _};
 use shared::topology::Topology;
 use shared::vault::Vault;
 use tempfile::TempDir;
+use testkit::postgres::Server;
+use testkit::rabbitmq::Node;
 
 use super::SOON;
 
@@ -70,6 +72,11 @@ impl Served {
     pub(crate) async fn start() -> Self {
         let node = testkit::rabbitmq::shared().await.unwrap();
         let server = testkit::postgres::shared().await.unwrap();
+        Self::with(node, server).await
+    }
+
+    /// On servers that others may not share.
+    pub(crate) async fn with(node: &Node, server: &Server) -> Self {
         let url = SecretString::from(server.create_database().await.unwrap());
         let postgres = PostgresConfig { url, connections: 4 };
         Postgres::connect(&postgres, vault()).unwrap().migrate().await.unwrap();
