@@ -158,6 +158,8 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                 End::Settled(settled) => found = Found::Settled(settled),
                 End::Refused(why) => found = Found::Refused(why),
             }
+            // What was known did not hold.
+            memory.known = None;
         }
         self.unmark(memory).await;
         Ok(())

@@ -43,7 +43,8 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         let mut failures = 0;
         loop {
             let commit = commit_of(work, based_on, &done);
-            let result = self.unless_closing(run, self.store.commit(commit)).await?;
+            // Not left when a hand-over begins: the result is there, and the lane bounds the wait.
+            let result = self.store.commit(commit).await;
             self.count(&result);
             let error = match result {
                 Ok(committed) => return Ok(End::Committed(committed, done.step)),

@@ -80,8 +80,8 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         Ok(Right::alone(alone, slot))
     }
 
-    /// For as long as it takes: without a mark there is no run. A hand-over that begins while the mark
-    /// is written cannot lose it: the memory has it from the beginning.
+    /// For as long as it takes: without a mark there is no run. The memory has it from the beginning, and
+    /// the write is not left when a hand-over begins: it might overtake the removal.
     async fn mark(
         &self,
         memory: &mut Memory,
@@ -93,7 +93,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         memory.mark = Some(turn);
         let mut failures = 0;
         loop {
-            match self.unless_closing(run, self.store.mark(turn, self.process, solo)).await? {
+            match self.store.mark(turn, self.process, solo).await {
                 Ok(deaths) => {
                     self.metrics.marks.inc();
                     return Ok(deaths);

@@ -1,0 +1,62 @@
+//! A bot that keeps failing is answered for, and tried now and then.
+
+use serde_json::json;
+use shared::domain::outcome::Outcome;
+use shared::registry::Bot;
+
+use super::support::bot::{Do, Scripted};
+use super::support::until;
+use super::support::world::{SHORT, SORRY, World, a_bot};
+
+const FAILURES: (&str, &str) = ("dispatcher.breaker_failures", "3");
+
+#[tokio::test]
+async fn a_bot_that_keeps_failing_is_answered_for() {
+    let world = World::new().await;
+    let bot = Scripted::always(Do::Fail);
+    let rules = [FAILURES, ("dispatcher.breaker_open", "1h")];
+    let dispatcher = world.dispatcher_with(&bot, &rules).await;
+    for n in 0..3 {
+        world.ask("ann", &n.to_string()).await;
+    }
+    let turn = world.say("ann", "answered for").await;
+    assert_eq!(world.settled(&turn).await.outcome, Outcome::BotUnavailable);
+    assert_eq!(world.answer(&turn).await, json!({ "text": SORRY }));
+    assert_eq!(bot.runs(), ["0", "1", "2"]);
+    assert_eq!(dispatcher.metric("breakers_opened_total", None), 1);
+}
+
+#[tokio::test]
+async fn a_try_that_goes_well_closes_the_breaker() {
+    let world = World::new().await;
+    let bot = Scripted::new(|text, _| if text == "bad" { Do::Fail } else { Do::Append });
+    let rules = [FAILURES, ("dispatcher.breaker_open", "200ms")];
+    let dispatcher = world.dispatcher_with(&bot, &rules).await;
+    until("the breaker opens", async || {
+        world.ask("ann", "bad").await;
+        dispatcher.metric("breakers_opened_total", None) > 0
+    })
+    .await;
+    until("the bot is tried", async || world.ask("ann", "a").await != json!({ "text": SORRY }))
+        .await;
+    for _ in 0..2 {
+        world.ask("ann", "bad").await;
+    }
+    assert_eq!(world.ask("ann", "b").await, json!({"text": r#"["a","b"]"#}), "counted anew");
+}
+
+#[tokio::test]
+async fn turns_that_wait_for_a_hanging_bot_are_answered_as_soon_as_its_breaker_opens() {
+    let world = World::with(Bot { permits: 2, ..a_bot() }).await;
+    let bot = Scripted::always(Do::Hang);
+    let open = [FAILURES, ("dispatcher.breaker_open", "60s"), SHORT];
+    let _dispatcher = world.dispatcher_with(&bot, &open).await;
+    let mut turns = Vec::new();
+    for n in 0..40 {
+        turns.push(world.say(&format!("user-{n}"), "a").await);
+    }
+    for turn in &turns {
+        assert_eq!(world.answer(turn).await, json!({ "text": SORRY }));
+    }
+    assert!(bot.runs().len() <= 6, "{} runs of two at a time", bot.runs().len());
+}

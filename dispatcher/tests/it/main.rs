@@ -1,0 +1,14 @@
+//! A dispatcher on the embedded engines, with bots and a store that misbehave on purpose.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod breaker;
+mod commits;
+mod deliveries;
+mod failures;
+mod http;
+mod poison;
+mod repeats;
+mod saturation;
+mod sessions;
+mod strays;
+mod support;
