@@ -1,4 +1,4 @@
-//! A dispatcher on the embedded engines, with bots and a store that misbehave on purpose.
+//! A dispatcher, mostly on the embedded engines, with bots and a store that misbehave on purpose.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod breaker;
@@ -9,6 +9,7 @@ mod http;
 mod poison;
 mod repeats;
 mod saturation;
+mod served;
 mod sessions;
 mod strays;
 mod support;

@@ -7,7 +7,8 @@ use shared::domain::outcome::Outcome;
 use shared::lifecycle::Drained;
 
 use super::support::bot::{Do, Scripted};
-use super::support::world::World;
+use super::support::pair::{Embedded, Pair};
+use super::support::world::{World, a_bot};
 
 /// Hangs for ever on "poison", which stands for a process that dies over it.
 fn bot() -> Scripted {
@@ -18,7 +19,11 @@ const PATIENT: [(&str, &str); 1] = [("dispatcher.turn_deadline", "60s")];
 
 #[tokio::test]
 async fn a_turn_that_ends_processes_runs_alone_and_is_then_parked_and_the_next_goes_on() {
-    let world = World::new().await;
+    poison_is_parked(Embedded::start().await).await;
+}
+
+pub(super) async fn poison_is_parked(pair: impl Pair) {
+    let world = World::on(pair, a_bot()).await;
     let bot = bot();
     let poison = world.say("ann", "poison").await;
     let next = world.say("ann", "next").await;
@@ -39,7 +44,11 @@ async fn a_turn_that_ends_processes_runs_alone_and_is_then_parked_and_the_next_g
 
 #[tokio::test]
 async fn a_good_turn_survives_any_number_of_rolling_restarts() {
-    let world = World::new().await;
+    restarts_are_survived(Embedded::start().await).await;
+}
+
+pub(super) async fn restarts_are_survived(pair: impl Pair) {
+    let world = World::on(pair, a_bot()).await;
     let bot = Scripted::new(|_, run| if run < 5 { Do::Hang } else { Do::Append });
     let turn = world.say("ann", "a").await;
     for run in 1..=5 {

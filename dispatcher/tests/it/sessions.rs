@@ -9,6 +9,7 @@ use shared::lifecycle::Drained;
 use shared::registry::Bot;
 
 use super::support::bot::{Do, Scripted};
+use super::support::pair::{Embedded, Pair};
 use super::support::world::{World, a_bot};
 
 #[tokio::test]
@@ -48,7 +49,11 @@ async fn turns_of_each_conversation_take_effect_once_and_in_order() {
 
 #[tokio::test]
 async fn order_and_state_hold_while_dispatchers_come_and_go() {
-    let world = World::new().await;
+    order_and_state_hold(Embedded::start().await).await;
+}
+
+pub(super) async fn order_and_state_hold(pair: impl Pair) {
+    let world = World::on(pair, a_bot()).await;
     let bot = Scripted::always(Do::Slow(Duration::from_millis(3)));
     let users: Vec<_> = (0..6).map(|n| format!("user-{n}")).collect();
     let mut turns = Vec::new();

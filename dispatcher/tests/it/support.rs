@@ -2,6 +2,7 @@
 
 pub(crate) mod bot;
 pub(crate) mod faulty;
+pub(crate) mod pair;
 pub(crate) mod server;
 pub(crate) mod world;
 

@@ -1,4 +1,4 @@
-//! The embedded store, failing as it is told to.
+//! A store that fails as it is told to.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,10 +12,9 @@ use shared::domain::delivery::{Delivery, Place};
 use shared::domain::ids::{ChannelId, ConversationId, ConversationKey, TurnId};
 use shared::entropy::Entropy;
 use shared::registry::{App, Bot, Channel, Registry, RegistryError, RegistryStore};
-use shared::store::sqlite::Sqlite;
 use shared::store::{
     AttemptRecord, Claimed, CommitError, Committed, Conversation, Deaths, Deliveries, Hint, Lowest,
-    SettledTurn, Settlement, StoreError, TurnCommit, Turns, Verdict,
+    SettledTurn, Settlement, Store, StoreError, TurnCommit, Turns, Verdict,
 };
 use shared::topology::Queue;
 use uuid::Uuid;
@@ -35,12 +34,14 @@ pub(crate) enum Fault {
 
 type Script = dyn Fn(&TurnCommit, usize) -> Fault + Send + Sync;
 
-/// Cheap to clone; all clones share the faults.
+/// One process's handle to a store; handles that were made of one another share the faults.
 #[derive(Clone)]
-pub(crate) struct Faulty(Arc<State>);
+pub(crate) struct Faulty<S> {
+    store: S,
+    faults: Arc<Faults>,
+}
 
-struct State {
-    store: Sqlite,
+struct Faults {
     script: Mutex<Arc<Script>>,
     commits: AtomicUsize,
     away: AtomicBool,
@@ -48,21 +49,27 @@ struct State {
     strays: Mutex<Vec<(Bytes, String)>>,
 }
 
-impl Faulty {
-    pub(crate) fn new(store: Sqlite) -> Self {
+impl<S: Store> Faulty<S> {
+    pub(crate) fn new(store: S) -> Self {
         let script: Arc<Script> = Arc::new(|_, _| Fault::None);
-        Self(Arc::new(State {
-            store,
+        let faults = Faults {
             script: Mutex::new(script),
             commits: AtomicUsize::new(0),
             away: AtomicBool::new(false),
             calls_away: AtomicUsize::new(0),
             strays: Mutex::default(),
-        }))
+        };
+        Self { store, faults: Arc::new(faults) }
     }
 
-    pub(crate) fn store(&self) -> &Sqlite {
-        &self.0.store
+    /// Another process's handle.
+    pub(crate) fn over(&self, store: S) -> Self {
+        Self { store, faults: Arc::clone(&self.faults) }
+    }
+
+    /// Without faults.
+    pub(crate) fn store(&self) -> &S {
+        &self.store
     }
 
     /// From now on commits meet what the script says of them and their number, counted from 0.
@@ -70,28 +77,28 @@ impl Faulty {
         &self,
         script: impl Fn(&TurnCommit, usize) -> Fault + Send + Sync + 'static,
     ) {
-        self.0.commits.store(0, Ordering::SeqCst);
-        *self.0.script.lock().unwrap() = Arc::new(script);
+        self.faults.commits.store(0, Ordering::SeqCst);
+        *self.faults.script.lock().unwrap() = Arc::new(script);
     }
 
     /// Takes the database away, or brings it back.
     pub(crate) fn away(&self, away: bool) {
-        self.0.away.store(away, Ordering::SeqCst);
+        self.faults.away.store(away, Ordering::SeqCst);
     }
 
     /// Calls that found the database away.
     pub(crate) fn calls_away(&self) -> usize {
-        self.0.calls_away.load(Ordering::SeqCst)
+        self.faults.calls_away.load(Ordering::SeqCst)
     }
 
     /// What was kept for an operator, with the reasons.
     pub(crate) fn strays(&self) -> Vec<(Bytes, String)> {
-        self.0.strays.lock().unwrap().clone()
+        self.faults.strays.lock().unwrap().clone()
     }
 
     fn there(&self) -> Result<(), StoreError> {
-        if self.0.away.load(Ordering::SeqCst) {
-            self.0.calls_away.fetch_add(1, Ordering::SeqCst);
+        if self.faults.away.load(Ordering::SeqCst) {
+            self.faults.calls_away.fetch_add(1, Ordering::SeqCst);
             return Err(StoreError::Away("taken away".to_owned()));
         }
         Ok(())
@@ -102,36 +109,36 @@ impl Faulty {
         let mut other = commit.clone();
         other.record.turn = TurnId::new(Entropy::Real.uuid_v7(Clock::Real.unix_ms()));
         other.deliveries.clear();
-        self.0.store.commit(other).await.unwrap();
+        self.store.commit(other).await.unwrap();
     }
 }
 
-impl Turns for Faulty {
+impl<S: Store> Turns for Faulty<S> {
     async fn load(
         &self,
         key: &ConversationKey,
         turn: TurnId,
     ) -> Result<(Conversation, Option<SettledTurn>), StoreError> {
         self.there()?;
-        self.0.store.load(key, turn).await
+        self.store.load(key, turn).await
     }
 
     async fn commit(&self, commit: TurnCommit) -> Result<Committed, CommitError> {
         self.there()?;
-        let script = Arc::clone(&*self.0.script.lock().unwrap());
-        let number = self.0.commits.fetch_add(1, Ordering::SeqCst);
+        let script = Arc::clone(&*self.faults.script.lock().unwrap());
+        let number = self.faults.commits.fetch_add(1, Ordering::SeqCst);
         let unknown = || Err(CommitError::Unknown("as told".to_owned()));
         match script(&commit, number) {
-            Fault::None => self.0.store.commit(commit).await,
+            Fault::None => self.store.commit(commit).await,
             Fault::UnknownNotWritten => unknown(),
             Fault::UnknownWritten => {
-                self.0.store.commit(commit).await?;
+                self.store.commit(commit).await?;
                 unknown()
             }
             Fault::Refused => Err(CommitError::Refused("as told".to_owned())),
             Fault::Moved => {
                 self.move_on(&commit).await;
-                self.0.store.commit(commit).await
+                self.store.commit(commit).await
             }
         }
     }
@@ -142,33 +149,33 @@ impl Turns for Faulty {
         turn: TurnId,
     ) -> Result<Vec<Delivery>, StoreError> {
         self.there()?;
-        self.0.store.unsettled(conversation, turn).await
+        self.store.unsettled(conversation, turn).await
     }
 
     async fn mark(&self, turn: TurnId, process: Uuid, solo: bool) -> Result<Deaths, StoreError> {
         self.there()?;
-        self.0.store.mark(turn, process, solo).await
+        self.store.mark(turn, process, solo).await
     }
 
     async fn unmark(&self, turn: TurnId, process: Uuid) -> Result<(), StoreError> {
         self.there()?;
-        self.0.store.unmark(turn, process).await
+        self.store.unmark(turn, process).await
     }
 
     async fn keep_stray(&self, queue: Queue, body: Bytes, reason: &str) -> Result<(), StoreError> {
         self.there()?;
-        self.0.store.keep_stray(queue, body.clone(), reason).await?;
-        self.0.strays.lock().unwrap().push((body, reason.to_owned()));
+        self.store.keep_stray(queue, body.clone(), reason).await?;
+        self.faults.strays.lock().unwrap().push((body, reason.to_owned()));
         Ok(())
     }
 }
 
-impl Deliveries for Faulty {
+impl<S: Store> Deliveries for Faulty<S> {
     fn lowest(
         &self,
         conversation: ConversationId,
     ) -> impl Future<Output = Result<Option<Lowest>, StoreError>> + Send {
-        self.0.store.lowest(conversation)
+        self.store.lowest(conversation)
     }
 
     fn claim(
@@ -177,7 +184,7 @@ impl Deliveries for Faulty {
         seen_attempt: u32,
         lease: Duration,
     ) -> impl Future<Output = Result<Claimed, StoreError>> + Send {
-        self.0.store.claim(place, seen_attempt, lease)
+        self.store.claim(place, seen_attempt, lease)
     }
 
     fn settle(
@@ -187,7 +194,7 @@ impl Deliveries for Faulty {
         record: Option<AttemptRecord>,
         verdict: Verdict,
     ) -> impl Future<Output = Result<Settlement, StoreError>> + Send {
-        self.0.store.settle(place, seen_attempt, record, verdict)
+        self.store.settle(place, seen_attempt, record, verdict)
     }
 
     fn due(
@@ -195,7 +202,7 @@ impl Deliveries for Faulty {
         channel: &ChannelId,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Lowest>, StoreError>> + Send {
-        self.0.store.due(channel, limit)
+        self.store.due(channel, limit)
     }
 
     async fn sweep(
@@ -205,29 +212,29 @@ impl Deliveries for Faulty {
         paused: &[ChannelId],
     ) -> Result<Vec<Hint>, StoreError> {
         self.there()?;
-        self.0.store.sweep(per_endpoint, limit, paused).await
+        self.store.sweep(per_endpoint, limit, paused).await
     }
 }
 
-impl RegistryStore for Faulty {
+impl<S: Store> RegistryStore for Faulty<S> {
     async fn registry(&self) -> Result<Registry, RegistryError> {
         self.there()?;
-        self.0.store.registry().await
+        self.store.registry().await
     }
 
     fn add_app(&self, app: &App) -> impl Future<Output = Result<(), RegistryError>> + Send {
-        self.0.store.add_app(app)
+        self.store.add_app(app)
     }
 
     fn add_bot(&self, bot: &Bot) -> impl Future<Output = Result<(), RegistryError>> + Send {
-        self.0.store.add_bot(bot)
+        self.store.add_bot(bot)
     }
 
     fn add_channel(
         &self,
         channel: &Channel,
     ) -> impl Future<Output = Result<u32, RegistryError>> + Send {
-        self.0.store.add_channel(channel)
+        self.store.add_channel(channel)
     }
 
     fn act(
@@ -235,6 +242,6 @@ impl RegistryStore for Faulty {
         channel: &ChannelId,
         action: ChannelAction,
     ) -> impl Future<Output = Result<ChannelState, RegistryError>> + Send {
-        self.0.store.act(channel, action)
+        self.store.act(channel, action)
     }
 }

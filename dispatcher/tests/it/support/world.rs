@@ -8,10 +8,9 @@ use bytes::Bytes;
 use dispatcher::bots::Bot as BotLogic;
 use serde_json::{Value, json};
 use shared::admin::Readiness;
-use shared::broker::embedded::EmbeddedBroker;
 use shared::broker::{Acker as _, Broker as _, Consumer as _, ReplyAddress};
 use shared::clock::Clock;
-use shared::config::load_from;
+use shared::config::{Settings, load_from};
 use shared::domain::channel::{ChannelAction, ChannelState};
 use shared::domain::ids::{BotId, ChannelId, ClientId, ConversationKey, TurnId};
 use shared::domain::retry::Policy;
@@ -23,33 +22,30 @@ use shared::registry::cache::Cache;
 use shared::registry::{
     Algorithm, App, Bot, Channel, Compatibility, Endpoint, Logic, Rate, RegistryStore as _,
 };
-use shared::sqlite::Database;
-use shared::store::sqlite::Sqlite;
 use shared::store::{Intake as _, SettledTurn, Turns as _};
-use shared::topology::{Queue, Topology};
-use shared::vault::Vault;
+use shared::topology::Queue;
 use shared::wire::envelope::Keys;
 use shared::wire::jobs::{DeliveryJob, Replies, TurnJob};
-use tempfile::TempDir;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::faulty::Faulty;
+use super::pair::{Embedded, Pair};
 use super::{SOON, until};
 
 const CLIENT: &str = "cs-00000000-0000-5000-8000-000000000001";
 pub(crate) const SORRY: &str = "Sorry.";
 
-pub(crate) struct World {
-    pub(crate) broker: EmbeddedBroker,
-    pub(crate) store: Faulty,
+pub(crate) struct World<P: Pair = Embedded> {
+    pair: P,
+    pub(crate) broker: P::B,
+    pub(crate) store: Faulty<P::S>,
     pub(crate) keys: Keys,
     bot: BotId,
     sync: ChannelId,
     asynchronous: ChannelId,
     replies: Arc<Mutex<HashMap<TurnId, Vec<Bytes>>>>,
     _listening: JoinSet<()>,
-    _folder: TempDir,
 }
 
 /// A dispatcher at work, on a runtime of its own so that it can be killed.
@@ -76,14 +72,16 @@ impl World {
         Self::with(a_bot()).await
     }
 
-    /// With one bot, which has a synchronous and an asynchronous channel.
     pub(crate) async fn with(bot: Bot) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(folder.path(), Clock::Real).await.unwrap();
-        let topology = Topology { prefix: "test".to_owned(), generation: 1, partitions: 4 };
-        let broker = EmbeddedBroker::open(&database, topology).await.unwrap();
-        let vault = Vault::new(&[7; 32], Entropy::Real);
-        let store = Faulty::new(Sqlite::new(&database, vault));
+        Self::on(Embedded::start().await, bot).await
+    }
+}
+
+impl<P: Pair> World<P> {
+    /// With one bot, which has a synchronous and an asynchronous channel.
+    pub(crate) async fn on(pair: P, bot: Bot) -> Self {
+        let (broker, store) = pair.process().await;
+        let store = Faulty::new(store);
         let keys = Keys::new(&[vec![1; 32]]).unwrap();
         let app = App {
             client_id: CLIENT.into(),
@@ -96,6 +94,7 @@ impl World {
         let mut listening = JoinSet::new();
         listening.spawn(listen(broker.replies().unwrap(), keys.clone(), Arc::clone(&replies)));
         let mut world = Self {
+            pair,
             broker,
             store,
             keys,
@@ -104,7 +103,6 @@ impl World {
             asynchronous: "".into(),
             replies,
             _listening: listening,
-            _folder: folder,
         };
         (world.sync, world.asynchronous) = world.add(&bot).await;
         world
@@ -284,9 +282,7 @@ impl World {
     async fn start<F>(
         &self,
         flags: &[(&str, &str)],
-        start: impl FnOnce(Ground<EmbeddedBroker, Faulty>, shared::config::Settings) -> F
-        + Send
-        + 'static,
+        start: impl FnOnce(Ground<P::B, Faulty<P::S>>, Settings) -> F + Send + 'static,
     ) -> Dispatcher
     where
         F: Future<Output = ()> + Send,
@@ -296,11 +292,16 @@ impl World {
             .enable_all()
             .build()
             .unwrap();
+        // A killed process takes its engines' tasks with it.
+        let (broker, store) = {
+            let _inside = runtime.enter();
+            self.pair.process().await
+        };
         let lifecycle = Lifecycle::new();
         let metrics = prometheus::Registry::new();
         let ground = Ground {
-            broker: self.broker.clone(),
-            store: self.store.clone(),
+            broker,
+            store: self.store.over(store),
             registry: Cache::load(self.store.store()).await.unwrap(),
             keys: self.keys.clone(),
             clock: Clock::Real,
