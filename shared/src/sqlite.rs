@@ -105,6 +105,8 @@ impl Database {
 
     /// Finishes what has been asked for, then closes the file and unlocks the folder.
     pub async fn close(&self) {
+        // The last connection to close takes the log into the file: let that be the writer's.
+        self.readers.close().await;
         self.writer.close().await;
     }
 }
@@ -139,8 +141,20 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// A new folder is on disk before anything in it counts as durable; SQLite sees to the files.
 fn create_folder(folder: &Path) -> Result<(), OpenError> {
-    std::fs::create_dir_all(folder).map_err(|error| at(folder.to_owned(), &error))
+    let io = |error: &std::io::Error| at(folder.to_owned(), error);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let missing: Vec<&Path> = folder.ancestors().take_while(|path| !path.exists()).collect();
+    std::fs::create_dir_all(folder).map_err(|error| io(&error))?;
+    for parent in missing.iter().filter_map(|path| path.parent()) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        let synced = std::fs::File::open(parent).and_then(|parent| parent.sync_all());
+        synced.map_err(|error| io(&error))?;
+    }
+    Ok(())
 }
 
 /// What users said is nobody else's to read.

@@ -13,10 +13,11 @@ mod publish;
 mod slot;
 
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rusqlite::OptionalExtension as _;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -105,7 +106,7 @@ impl EmbeddedBroker {
         let failed = |why: String| OpenError::Failed(why);
         check_partitions(database, topology.partitions).await?;
         let acks = Arc::new(Acks::new(database.writer().clone()));
-        let rider: Arc<dyn crate::sqlite::Rider> = Arc::clone(&acks) as _;
+        let rider: Weak<Acks> = Arc::downgrade(&acks);
         database.writer().carry(rider).map_err(|error| failed(error.to_string()))?;
         let cached = Arc::default();
         let slots: Vec<_> = Queue::ALL
@@ -161,12 +162,9 @@ impl EmbeddedBroker {
 /// Another number of partitions would let a conversation's next turn overtake the queued ones.
 async fn check_partitions(database: &Database, asked: u16) -> Result<(), OpenError> {
     let found = database.write(move |c| {
-        let found: Option<u16> = c
-            .query_row("select value from meta where key = 'partitions'", [], |row| {
-                row.get::<_, String>(0)
-            })
-            .ok()
-            .and_then(|text| text.parse().ok());
+        let sql = "select value from meta where key = 'partitions'";
+        let found = c.query_row(sql, [], |row| row.get::<_, String>(0)).optional()?;
+        let found: Option<u16> = found.and_then(|text| text.parse().ok());
         let queued: bool = c.query_row("select exists (select 1 from job)", [], |r| r.get(0))?;
         if queued && let Some(found) = found.filter(|found| *found != asked) {
             return Ok(Err(found));

@@ -63,6 +63,20 @@ impl Readers {
     }
 }
 
+impl Readers {
+    /// Waits for the reads that are running, then closes the connections. Later reads are refused.
+    pub(super) async fn close(&self) {
+        let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
+        let acquire = self.0.permits.acquire_many(all);
+        // An error means that it is closed already; a read that never ends keeps its connection.
+        if let Ok(Ok(permits)) = tokio::time::timeout(WAIT, acquire).await {
+            permits.forget();
+        }
+        self.0.permits.close();
+        self.0.free.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
 impl Pool {
     fn take(&self) -> Result<Connection, ReadError> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);

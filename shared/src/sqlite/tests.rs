@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::broker::embedded::EmbeddedBroker;
 
 fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -38,6 +39,33 @@ async fn a_second_opening_of_a_folder_is_refused_in_words_and_works_after_the_fi
     let second = Database::open_with(folder.path(), Clock::Real, options).await.unwrap();
     assert!(matches!(first.write(insert("late")).await, Err(WriteError::Away(_))));
     assert_eq!(keys(&second).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_folder_is_free_when_everything_in_it_is_dropped() {
+    let folder = scratch();
+    let database = open(folder.path()).await;
+    let topology = crate::topology::Topology::default();
+    let broker = EmbeddedBroker::open(&database, topology).await.unwrap();
+    drop((broker, database));
+    let options = Options { lock_wait: Duration::from_secs(30), ..Options::default() };
+    Database::open_with(folder.path(), Clock::Real, options).await.unwrap();
+}
+
+#[tokio::test]
+async fn closing_takes_the_log_into_the_file_and_refuses_what_comes_later() {
+    let folder = scratch();
+    let database = open(folder.path()).await;
+    database.write(insert("written")).await.unwrap();
+    assert_eq!(keys(&database).await, ["written"]);
+    let log = folder.path().join(format!("{FILE}-wal"));
+    assert!(log.exists());
+    database.close().await;
+    assert!(!log.exists());
+    assert!(matches!(database.read(|_| Ok(())).await, Err(ReadError::Away(_))));
+    assert!(matches!(database.write(|_| Ok(())).await, Err(WriteError::Away(_))));
+    database.close().await;
+    assert_eq!(keys(&open(folder.path()).await).await, ["written"]);
 }
 
 #[tokio::test]

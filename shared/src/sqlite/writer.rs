@@ -1,7 +1,7 @@
 //! The only thread that writes. It takes what is ready, up to a bound, and nobody waits for company.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -38,7 +38,7 @@ enum Request {
 pub(crate) struct Writer {
     requests: mpsc::Sender<Request>,
     places: Arc<Semaphore>,
-    rider: Arc<OnceLock<Arc<dyn Rider>>>,
+    rider: Arc<OnceLock<Weak<dyn Rider>>>,
     health: watch::Receiver<Health>,
 }
 
@@ -108,8 +108,8 @@ impl Writer {
         self.requests.send(Request::Run(member, place)).map_err(|_| closed())
     }
 
-    /// Sets the rider, once.
-    pub(crate) fn carry(&self, rider: Arc<dyn Rider>) -> Result<(), WriteError> {
+    /// Sets the rider, once. It knows the writer, so the writer must not keep it alive.
+    pub(crate) fn carry(&self, rider: Weak<dyn Rider>) -> Result<(), WriteError> {
         self.rider.set(rider).map_err(|_| WriteError::Away("there is a broker already".to_owned()))
     }
 
@@ -139,7 +139,7 @@ fn closed() -> WriteError {
 struct Thread {
     connection: Connection,
     incoming: mpsc::Receiver<Request>,
-    rider: Arc<OnceLock<Arc<dyn Rider>>>,
+    rider: Arc<OnceLock<Weak<dyn Rider>>>,
     health: watch::Sender<Health>,
 }
 
@@ -214,8 +214,8 @@ impl Thread {
     }
 
     fn write(&self, batch: Batch) {
-        let rider = self.rider.get();
-        let riding = rider.map(|rider| (rider.as_ref(), rider.take(RIDER_MAX)));
+        let rider = self.rider.get().and_then(Weak::upgrade);
+        let riding = rider.as_ref().map(|rider| (rider.as_ref(), rider.take(RIDER_MAX)));
         let more = riding.as_ref().is_some_and(|(_, ids)| ids.len() == RIDER_MAX);
         let idle =
             batch.members.is_empty() && riding.as_ref().is_none_or(|(_, ids)| ids.is_empty());
