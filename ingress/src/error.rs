@@ -181,7 +181,7 @@ fn closes(refusal: &Refusal) -> bool {
 }
 
 /// The platform's form: `RTM-TRACE-` and nine characters.
-fn trace_id(entropy: &Entropy) -> String {
+pub(crate) fn trace_id(entropy: &Entropy) -> String {
     const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let mut random = entropy.u64();
     let mut text = String::with_capacity(19);

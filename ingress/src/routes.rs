@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use shared::broker::Broker;
 use shared::domain::ids::{BotId, ChannelId, TurnId};
@@ -18,7 +18,7 @@ use shared::store::Store;
 use tokio::time::Instant;
 
 use crate::domain::refusal::Refusal;
-use crate::error::{self, Version};
+use crate::error;
 use crate::metrics::Route;
 use crate::room::Room;
 
@@ -38,6 +38,17 @@ enum Target {
     Nothing,
 }
 
+/// Why a request cannot be trusted to be meant for us: a target or a host that two readers may take for
+/// two things (RFC 9112 §3.2).
+fn doubt(request: &Request<Incoming>) -> Option<&'static str> {
+    if request.uri().authority().is_some() {
+        return Some("the request's target is not a plain path");
+    }
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    let needed = request.version() == Version::HTTP_11;
+    (hosts > 1 || (hosts == 0 && needed)).then_some("there must be one Host header")
+}
+
 /// Ids are plain: a path with an escape in it names none, and is not decoded.
 fn target(path: &str) -> Target {
     let parts: Vec<&str> = path.split('/').skip(1).take(9).collect();
@@ -50,6 +61,9 @@ fn target(path: &str) -> Target {
         instance: instance.map(ChannelId::from),
         turn: TurnId::parse(turn),
     };
+    if parts.contains(&"") {
+        return Target::Nothing;
+    }
     match parts[..] {
         ["chatbot", "hooks", bot] => hook(bot, None),
         ["chatbot", "hooks", bot, "hookInstance", instance] => hook(bot, Some(instance)),
@@ -83,10 +97,9 @@ pub(crate) async fn answer<B: Broker, S: Store>(
     let route = target.route();
     let post = request.method() == Method::POST;
     let get = request.method() == Method::GET;
+    let doubt = doubt(&request);
     let answer = match target {
-        _ if request.uri().authority().is_some() => {
-            Err(Refusal::Framing("the request's target is not a plain path"))
-        }
+        _ if let Some(why) = doubt => Err(Refusal::Framing(why)),
         Target::Hook { bot, instance } if post => {
             hook::answer(&room, peer, (bot, instance), request).await
         }
@@ -96,7 +109,7 @@ pub(crate) async fn answer<B: Broker, S: Store>(
         Target::Nothing => Err(Refusal::NoPath),
         Target::Hook { .. } | Target::Poll { .. } => Err(Refusal::Method),
     };
-    let version = if route == Route::Poll { Version::V2 } else { Version::V1 };
+    let version = if route == Route::Poll { error::Version::V2 } else { error::Version::V1 };
     let response = answer.unwrap_or_else(|refusal| {
         room.metrics.refusals.with_label_values(&[refusal.reason()]).inc();
         error::refuse(&refusal, version, &room.ground.entropy)
@@ -132,6 +145,8 @@ mod tests {
             ("/chatbot/v2/webhook/st-1/poll/short", poll(none, None)),
             ("/chatbot/hooks/st-1/", Target::Nothing),
             ("/chatbot/hooks", Target::Nothing),
+            ("/chatbot/hooks/", Target::Nothing),
+            ("/chatbot/v2/webhook/st-1/poll/", Target::Nothing),
             ("/", Target::Nothing),
             ("*", Target::Nothing),
             ("/a/chatbot/hooks/st-1", Target::Nothing),

@@ -108,7 +108,7 @@ async fn connection<B: Broker, S: Store>(
     }
     room.metrics.connections.inc();
     let limits = Limits::new(&room.config);
-    let (stream, working) = Watched::new(stream, limits);
+    let (stream, working) = Watched::new(stream, limits, room.ground.entropy.clone());
     let cors = cors(&room.config.cors_origins);
     let peer = address.ip();
     let service = {

@@ -162,14 +162,12 @@ fn postgres(settings: &Settings, vault: &Vault) -> Result<Option<Postgres>, Open
 /// Brings the store's schema up to date, and nothing else.
 pub async fn migrate(settings: &Settings, keys: WhenMissing) -> Result<(), OpenError> {
     let ring = keys::load(settings, &Entropy::Real, keys).map_err(hopeless)?;
-    match postgres(settings, &Vault::new(&ring.vault, Entropy::Real))? {
-        Some(store) => Ok(store.migrate().await?),
-        None => {
-            // Opening the file does it.
-            Database::open(&settings.engines.data, Clock::Real).await?.close().await;
-            Ok(())
-        }
+    if let Some(store) = postgres(settings, &Vault::new(&ring.vault, Entropy::Real))? {
+        return Ok(store.migrate().await?);
     }
+    // Opening the file does it.
+    Database::open(&settings.engines.data, Clock::Real).await?.close().await;
+    Ok(())
 }
 
 impl From<OpenError> for Failure {

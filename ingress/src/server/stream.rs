@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
+use shared::entropy::Entropy;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
@@ -84,10 +85,11 @@ pub(super) struct Watched<T> {
     writing: Option<Pin<Box<Sleep>>>,
     /// What is still to be written in place of the library's own answer.
     canned: Option<Bytes>,
+    entropy: Entropy,
 }
 
 impl<T> Watched<T> {
-    pub(super) fn new(inner: T, limits: Limits) -> (Self, Working) {
+    pub(super) fn new(inner: T, limits: Limits, entropy: Entropy) -> (Self, Working) {
         let working = Working::default();
         let watched = Self {
             inner,
@@ -98,6 +100,7 @@ impl<T> Watched<T> {
             reading: Box::pin(tokio::time::sleep(limits.first_byte)),
             writing: None,
             canned: None,
+            entropy,
         };
         (watched, working)
     }
@@ -196,7 +199,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.canned.is_none() && !this.working.any() {
-            this.canned = canned::instead_of(bytes);
+            this.canned = canned::instead_of(bytes, &this.entropy);
         }
         while let Some(mut canned) = this.canned.take() {
             match this.write(context, &canned) {
