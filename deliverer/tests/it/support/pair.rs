@@ -21,7 +21,7 @@ use super::SOON;
 const PARTITIONS: u16 = 4;
 
 /// One installation of the test's own.
-pub(crate) trait Pair: Sized {
+pub(crate) trait Pair: Send + Sync + 'static {
     type B: Broker;
     type S: Store;
 

@@ -1,6 +1,7 @@
 //! Engines in a folder, channels, what a dispatcher would commit, and deliverers that can be stopped or
 //! killed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,7 +39,7 @@ const BOT: &str = "st-00000000-0000-5000-8000-000000000001";
 const CLIENT: &str = "cs-00000000-0000-5000-8000-000000000001";
 
 pub(crate) struct World<P: Pair = Embedded> {
-    pair: P,
+    pair: Arc<P>,
     pub(crate) broker: P::B,
     pub(crate) store: P::S,
     pub(crate) channel: ChannelId,
@@ -111,7 +112,7 @@ impl<P: Pair> World<P> {
         };
         store.add_bot(&bot).await.unwrap();
         let channel = ChannelId::from("");
-        let mut world = Self { pair, broker, store, channel, keys };
+        let mut world = Self { pair: Arc::new(pair), broker, store, channel, keys };
         world.channel = world.channel(endpoint).await;
         world
     }
@@ -243,10 +244,8 @@ impl<P: Pair> World<P> {
             .unwrap();
         let lifecycle = Lifecycle::new();
         let metrics = prometheus::Registry::new();
-        let (broker, store) = {
-            let _inside = runtime.enter();
-            self.pair.process().await
-        };
+        let pair = Arc::clone(&self.pair);
+        let (broker, store) = runtime.spawn(async move { pair.process().await }).await.unwrap();
         let ground = Ground {
             broker,
             store,
