@@ -1,3 +1,5 @@
+//! The private PostgreSQL: started, killed, started again, stopped.
+
 use testkit::postgres::Server;
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+//! The private RabbitMQ: started, killed, started again, stopped.
+
 use testkit::rabbitmq::Node;
 
 #[tokio::test]
