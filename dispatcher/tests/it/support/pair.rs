@@ -1,5 +1,7 @@
 //! The pairs of engines that a world stands on.
 
+use std::sync::Arc;
+
 use secrecy::SecretString;
 use shared::broker::embedded::EmbeddedBroker;
 use shared::broker::rabbitmq::{self, RabbitMq};
@@ -21,7 +23,7 @@ use super::SOON;
 const PARTITIONS: u16 = 4;
 
 /// One installation of the test's own.
-pub(crate) trait Pair: Sized {
+pub(crate) trait Pair: Clone + Send + Sync + 'static {
     type B: Broker;
     type S: Store;
 
@@ -34,10 +36,11 @@ fn vault() -> Vault {
 }
 
 /// Both in one file, and in this process.
+#[derive(Clone)]
 pub(crate) struct Embedded {
     broker: EmbeddedBroker,
     store: Sqlite,
-    _folder: TempDir,
+    _folder: Arc<TempDir>,
 }
 
 impl Embedded {
@@ -48,7 +51,7 @@ impl Embedded {
         let topology = Topology { prefix: "test".to_owned(), generation: 1, partitions };
         let broker = EmbeddedBroker::open(&database, topology).await.unwrap();
         let store = Sqlite::new(&database, vault());
-        Self { broker, store, _folder: folder }
+        Self { broker, store, _folder: Arc::new(folder) }
     }
 }
 
@@ -62,6 +65,7 @@ impl Pair for Embedded {
 }
 
 /// RabbitMQ and PostgreSQL, shared with other tests: the names and the database are this test's own.
+#[derive(Clone)]
 pub(crate) struct Served {
     amqp: SecretString,
     topology: Topology,

@@ -293,10 +293,8 @@ impl<P: Pair> World<P> {
             .build()
             .unwrap();
         // A killed process takes its engines' tasks with it.
-        let (broker, store) = {
-            let _inside = runtime.enter();
-            self.pair.process().await
-        };
+        let pair = self.pair.clone();
+        let (broker, store) = runtime.spawn(async move { pair.process().await }).await.unwrap();
         let lifecycle = Lifecycle::new();
         let metrics = prometheus::Registry::new();
         let ground = Ground {
