@@ -6,6 +6,7 @@
 pub mod cache;
 pub mod spec;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -187,6 +188,7 @@ pub struct Registry {
     pub bots: HashMap<BotId, Arc<Bot>>,
     pub channels: HashMap<ChannelId, Arc<Channel>>,
     first: HashMap<BotId, ChannelId>,
+    of_app: HashMap<(BotId, ClientId), ChannelId>,
 }
 
 impl Registry {
@@ -196,11 +198,19 @@ impl Registry {
             .filter(|channel| channel.ordinal == 1)
             .map(|channel| (channel.bot.clone(), channel.id.clone()))
             .collect();
+        // Those that work last, so that they win; of several, the oldest.
+        let mut ranked: Vec<&Channel> = channels.iter().collect();
+        ranked.sort_by_key(|c| (c.state == ChannelState::Live, Reverse(c.ordinal)));
+        let of_app = ranked
+            .into_iter()
+            .map(|channel| ((channel.bot.clone(), channel.client.clone()), channel.id.clone()))
+            .collect();
         Self {
             apps: apps.into_iter().map(|app| (app.client_id.clone(), Arc::new(app))).collect(),
             bots: bots.into_iter().map(|bot| (bot.id.clone(), Arc::new(bot))).collect(),
             channels: channels.into_iter().map(|c| (c.id.clone(), Arc::new(c))).collect(),
             first,
+            of_app,
         }
     }
 
@@ -208,6 +218,12 @@ impl Registry {
     pub fn channel(&self, bot: &BotId, instance: Option<&ChannelId>) -> Option<&Arc<Channel>> {
         let id = instance.or_else(|| self.first.get(bot))?;
         self.channels.get(id).filter(|channel| channel.bot == *bot)
+    }
+
+    /// A channel of the bot that is this app's, one that works if there is such a one: for URLs that
+    /// name the bot only, where clients of every instance meet (protocol §5).
+    pub fn channel_of(&self, bot: &BotId, client: &ClientId) -> Option<&Arc<Channel>> {
+        self.channels.get(self.of_app.get(&(bot.clone(), client.clone()))?)
     }
 }
 
@@ -245,4 +261,49 @@ pub trait RegistryStore: Clone + Send + Sync + 'static {
         channel: &ChannelId,
         action: ChannelAction,
     ) -> impl Future<Output = Result<ChannelState, RegistryError>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channel(ordinal: u32, client: &str, state: ChannelState) -> Channel {
+        Channel {
+            id: format!("ivrInst-{ordinal}").into(),
+            bot: "st-1".into(),
+            client: client.into(),
+            name: String::new(),
+            ordinal,
+            endpoint: None,
+            state,
+            deadline: Channel::DEADLINE,
+            compatibility: Compatibility::default(),
+            rate: Rate::default(),
+        }
+    }
+
+    #[test]
+    fn an_app_has_its_own_channel_of_a_bot_and_one_that_works_if_any_does() {
+        let registry = Registry::new(
+            Vec::new(),
+            Vec::new(),
+            vec![
+                channel(1, "cs-1", ChannelState::Suspended),
+                channel(2, "cs-2", ChannelState::Live),
+                channel(3, "cs-1", ChannelState::Live),
+                channel(4, "cs-1", ChannelState::Live),
+                channel(5, "cs-3", ChannelState::Suspended),
+            ],
+        );
+        for (bot, client, expected) in [
+            ("st-1", "cs-1", Some(3)),
+            ("st-1", "cs-2", Some(2)),
+            ("st-1", "cs-3", Some(5)),
+            ("st-1", "cs-4", None),
+            ("st-2", "cs-1", None),
+        ] {
+            let found = registry.channel_of(&bot.into(), &client.into());
+            assert_eq!(found.map(|channel| channel.ordinal), expected, "{bot} {client}");
+        }
+    }
 }
