@@ -21,6 +21,9 @@ const _: () = assert!(ACCEPT_DEADLINE.as_millis() > PUBLISH_DEADLINE.as_millis()
 const STORE_DEADLINE: Duration = Duration::from_secs(4);
 /// Polls that ask the store at once.
 const POLLS_MAX: usize = 256;
+/// KiB of bodies that are held at once, from their first byte to the answer. What a request without a
+/// length may send counts in full.
+const BODIES_MAX_KIB: usize = 256 * 1024;
 
 /// See the module's documentation.
 #[derive(Clone, Debug)]
@@ -29,6 +32,9 @@ pub(crate) struct Config {
     pub connections_max: usize,
     pub connections_per_ip_max: u32,
     pub in_flight_max: usize,
+    /// Of one app: three quarters, so that a single one does not shut out all others.
+    pub in_flight_per_app_max: u32,
+    pub bodies_max_kib: usize,
     pub polls_max: usize,
     pub first_byte_timeout: Duration,
     pub head_timeout: Duration,
@@ -53,6 +59,12 @@ impl Config {
             connections_max: size(ingress.connections_max),
             connections_per_ip_max: ingress.connections_per_ip_max,
             in_flight_max: size(ingress.in_flight_max),
+            in_flight_per_app_max: ingress
+                .in_flight_max
+                .div_ceil(4)
+                .saturating_mul(3)
+                .min(ingress.in_flight_max),
+            bodies_max_kib: BODIES_MAX_KIB,
             polls_max: POLLS_MAX,
             first_byte_timeout: FIRST_BYTE_TIMEOUT.min(ingress.head_timeout),
             head_timeout: ingress.head_timeout,

@@ -98,6 +98,12 @@ pub(crate) fn refuse(refusal: &Refusal, version: Version, entropy: &Entropy) -> 
     if let Some(url) = poll_url {
         insert(&mut response, header::LOCATION, url);
     }
+    match refusal {
+        // RFC 9110 §15.5.2 and §15.5.6: a 401 names the scheme, a 405 the method.
+        Refusal::Unauthenticated => insert(&mut response, header::WWW_AUTHENTICATE, "Bearer"),
+        Refusal::Method(allowed) => insert(&mut response, header::ALLOW, allowed),
+        _ => {}
+    }
     if closes(refusal) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -107,7 +113,7 @@ pub(crate) fn refuse(refusal: &Refusal, version: Version, entropy: &Entropy) -> 
 fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::NoPath => StatusCode::NOT_FOUND,
-        Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
+        Refusal::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::Framing(_)
         | Refusal::BodyBroken
         | Refusal::Invalid(_)
@@ -132,7 +138,7 @@ fn status(refusal: &Refusal) -> StatusCode {
 fn message(refusal: &Refusal) -> std::borrow::Cow<'static, str> {
     match refusal {
         Refusal::NoPath => "Not found".into(),
-        Refusal::Method => "Method not allowed".into(),
+        Refusal::Method(_) => "Method not allowed".into(),
         Refusal::Framing(why) => format!("Bad request: {why}").into(),
         Refusal::Unauthenticated => "Invalid Access token".into(),
         Refusal::TooManyFailures(_) | Refusal::TooFast(_) => "Too Many requests".into(),

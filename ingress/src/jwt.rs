@@ -34,9 +34,11 @@ impl Key {
         Self { key, algorithm: app.algorithm }
     }
 
-    /// The key for tokens of apps that do not exist: they take as long as others.
-    pub(crate) fn nobody(secret: &[u8]) -> Self {
-        Self { key: DecodingKey::from_secret(secret), algorithm: Algorithm::Hs256 }
+    /// The key for tokens of apps that do not exist: they take as long as those of an app whose
+    /// algorithm is the token's.
+    pub(crate) fn nobody(secret: &[u8], claimed: &UnverifiedClaims<'_>) -> Self {
+        let algorithm = Algorithm::parse(&claimed.algorithm).unwrap_or(Algorithm::Hs256);
+        Self { key: DecodingKey::from_secret(secret), algorithm }
     }
 }
 

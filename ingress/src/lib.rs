@@ -15,6 +15,7 @@ mod room;
 mod routes;
 mod saturation;
 mod server;
+mod shares;
 mod waiters;
 
 use std::net::SocketAddr;

@@ -63,7 +63,7 @@ impl Conversations {
 pub(crate) struct Failures(Option<Keyed<Network>>);
 
 /// An IPv4 address, or the /64 that one IPv6 host can move about in.
-type Network = [u8; 8];
+pub(crate) type Network = [u8; 8];
 
 impl Failures {
     /// Zero has every bad token answered with 429.

@@ -10,11 +10,16 @@ use shared::domain::ids::{ClientId, TurnId};
 use shared::store::Store;
 use shared::wire::jobs::Replies;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::room::Room;
 
 /// How often the store is asked for turns whose replies can no longer come.
 const RESCUE_EVERY: Duration = Duration::from_millis(500);
+/// A reply is sent once and may get lost on its way, by the death of who sent it or of a connection.
+/// Whoever has waited so long is looked up too, now and then, rather than told that there is no answer.
+const OVERDUE_AFTER: Duration = Duration::from_secs(2);
+const OVERDUE_EVERY: Duration = Duration::from_secs(2);
 /// As many as the store answers for at once.
 const RESCUE_MAX: usize = 1_000;
 
@@ -42,12 +47,19 @@ pub(crate) async fn take<B: Broker, S: Store>(
     }
 }
 
-/// Looks for turns that wait at an address that is gone: at once, and then again and again.
+/// Looks for turns that wait at an address that is gone: at once, and then again and again; and, less
+/// often, for turns that wait for long.
 pub(crate) async fn rescue<B: Broker, S: Store>(room: Arc<Room<B, S>>) {
     let mut address = room.ground.broker.reply_address();
+    let mut overdue_at = Instant::now();
     loop {
         let current = address.borrow_and_update().clone();
-        let stranded = room.waiters.stranded(current.as_ref());
+        let now = Instant::now();
+        let patience = if now >= overdue_at { OVERDUE_AFTER } else { Duration::MAX };
+        if now >= overdue_at {
+            overdue_at = now + OVERDUE_EVERY;
+        }
+        let stranded = room.waiters.stranded(current.as_ref(), patience);
         for turns in stranded.chunks(RESCUE_MAX) {
             look_up(&room, turns).await;
         }

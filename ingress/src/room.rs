@@ -5,22 +5,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shared::broker::Broker;
+use shared::domain::ids::ClientId;
 use shared::ground::Ground;
 use shared::store::Store;
 use shared::wire::jobs::Announcement;
 use tokio::sync::Semaphore;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::jwt::Key;
 use crate::limiter::{Conversations, FORGET_EVERY, Failures};
 use crate::metrics::{Metrics, Timings};
 use crate::saturation::Saturation;
+use crate::shares::Shares;
 use crate::waiters::Waiters;
 
 /// How often the store is asked whether it works.
 const PING_EVERY: Duration = Duration::from_secs(1);
+/// As many failures in a row mean that it is away.
+const PINGS_FAILED: u32 = 2;
 
 /// See the module's documentation.
 pub(crate) struct Room<B, S> {
@@ -34,11 +38,15 @@ pub(crate) struct Room<B, S> {
     pub(crate) failures: Failures,
     /// Turns that may wait for a confirm or a reply.
     pub(crate) in_flight: Semaphore,
+    /// Each app's part of them.
+    pub(crate) app_shares: Arc<Shares<ClientId>>,
+    /// KiB of bodies that may be held.
+    pub(crate) bodies: Semaphore,
     /// Polls that may ask the store.
     pub(crate) polls: Semaphore,
     /// Proves nothing; tokens of apps that do not exist are checked against it.
-    pub(crate) nobody: Key,
-    /// Whether the store answered when it was last asked.
+    pub(crate) nobody: [u8; 32],
+    /// Whether the store has answered lately.
     pub(crate) store_up: AtomicBool,
     /// Cancelled when the last connection has ended: nobody waits for a reply any more.
     pub(crate) answered: CancellationToken,
@@ -46,8 +54,8 @@ pub(crate) struct Room<B, S> {
 
 impl<B: Broker, S: Store> Room<B, S> {
     pub(crate) fn new(ground: Ground<B, S>, config: Config, metrics: Metrics) -> Self {
-        let mut secret = [0; 32];
-        ground.entropy.fill(&mut secret);
+        let mut nobody = [0; 32];
+        ground.entropy.fill(&mut nobody);
         Self {
             timings: Timings::new(&metrics),
             waiters: Waiters::new(metrics.waiters.clone()),
@@ -55,8 +63,10 @@ impl<B: Broker, S: Store> Room<B, S> {
             conversations: Conversations::default(),
             failures: Failures::new(config.failures_per_minute),
             in_flight: Semaphore::new(config.in_flight_max),
+            app_shares: Arc::new(Shares::new(config.in_flight_per_app_max)),
+            bodies: Semaphore::new(config.bodies_max_kib),
             polls: Semaphore::new(config.polls_max),
-            nobody: Key::nobody(&secret),
+            nobody,
             store_up: AtomicBool::new(true),
             answered: CancellationToken::new(),
             ground,
@@ -108,23 +118,38 @@ pub(crate) async fn forget<B: Broker, S: Store>(room: Arc<Room<B, S>>) {
     }
 }
 
-/// Keeps an eye on the store: while it is away, callers who would wait for an answer are refused at once.
+/// Keeps an eye on the store and on the age of what is known of channels. While the store is away,
+/// callers who would wait for an answer are refused at once; others are served from memory until that is
+/// too old, and then this process is not ready.
 pub(crate) async fn watch_store<B: Broker, S: Store>(room: Arc<Room<B, S>>) {
     let stop = room.ground.lifecycle.stop();
     let watching = async {
+        let mut tick = tokio::time::interval(PING_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failed = 0_u32;
         loop {
+            tick.tick().await;
             let answer = room.ground.store.ping().await;
-            let was = room.store_up.swap(answer.is_ok(), Ordering::Relaxed);
+            failed = if answer.is_ok() { 0 } else { failed.saturating_add(1) };
+            let was = room.store_up.swap(failed < PINGS_FAILED, Ordering::Relaxed);
             match answer {
-                Err(error) if was => tracing::warn!(%error, "the store is away"),
+                Err(error) if failed == PINGS_FAILED => tracing::warn!(%error, "the store is away"),
                 Ok(()) if !was => tracing::info!("the store is back"),
                 Ok(()) | Err(_) => {}
             }
-            tokio::time::sleep(PING_EVERY).await;
+            room.ground.readiness.set("registry", fresh(&room));
         }
     };
     tokio::select! {
         () = stop.cancelled() => {}
         () = watching => {}
     }
+}
+
+fn fresh<B, S>(room: &Room<B, S>) -> Result<(), String> {
+    let age = room.ground.registry.age();
+    if age <= room.config.registry_stale_max {
+        return Ok(());
+    }
+    Err(format!("it was last read {} s ago", age.as_secs()))
 }

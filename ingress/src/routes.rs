@@ -4,13 +4,16 @@ mod body;
 mod door;
 mod hook;
 mod poll;
+mod repeat;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{Method, Request, Response, Version, header};
+use http::header::HOST;
+use http::request::Parts;
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use shared::broker::Broker;
 use shared::domain::ids::{BotId, ChannelId, TurnId};
@@ -18,7 +21,7 @@ use shared::store::Store;
 use tokio::time::Instant;
 
 use crate::domain::refusal::Refusal;
-use crate::error;
+use crate::error::{self, Version};
 use crate::metrics::Route;
 use crate::room::Room;
 
@@ -38,17 +41,6 @@ enum Target {
     Nothing,
 }
 
-/// Why a request cannot be trusted to be meant for us: a target or a host that two readers may take for
-/// two things (RFC 9112 §3.2).
-fn doubt(request: &Request<Incoming>) -> Option<&'static str> {
-    if request.uri().authority().is_some() {
-        return Some("the request's target is not a plain path");
-    }
-    let hosts = request.headers().get_all(header::HOST).iter().count();
-    let needed = request.version() == Version::HTTP_11;
-    (hosts > 1 || (hosts == 0 && needed)).then_some("there must be one Host header")
-}
-
 /// Ids are plain: a path with an escape in it names none, and is not decoded.
 fn target(path: &str) -> Target {
     let parts: Vec<&str> = path.split('/').skip(1).take(9).collect();
@@ -61,10 +53,8 @@ fn target(path: &str) -> Target {
         instance: instance.map(ChannelId::from),
         turn: TurnId::parse(turn),
     };
-    if parts.contains(&"") {
-        return Target::Nothing;
-    }
     match parts[..] {
+        _ if parts.contains(&"") => Target::Nothing,
         ["chatbot", "hooks", bot] => hook(bot, None),
         ["chatbot", "hooks", bot, "hookInstance", instance] => hook(bot, Some(instance)),
         ["chatbot", "v2", "webhook", bot, "poll", turn] => poll(bot, None, turn),
@@ -93,29 +83,66 @@ pub(crate) async fn answer<B: Broker, S: Store>(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let started = Instant::now();
-    let target = target(request.uri().path());
+    let (head, mut incoming) = request.into_parts();
+    let target = target(head.uri.path());
     let route = target.route();
-    let post = request.method() == Method::POST;
-    let get = request.method() == Method::GET;
-    let doubt = doubt(&request);
-    let answer = match target {
-        _ if let Some(why) = doubt => Err(Refusal::Framing(why)),
-        Target::Hook { bot, instance } if post => {
-            hook::answer(&room, peer, (bot, instance), request).await
-        }
-        Target::Poll { bot, instance, turn } if get => {
-            poll::answer(&room, peer, (bot, instance), turn, request.headers()).await
-        }
-        Target::Nothing => Err(Refusal::NoPath),
-        Target::Hook { .. } | Target::Poll { .. } => Err(Refusal::Method),
+    let answer = match plain(&head) {
+        Ok(()) => go(&room, peer, target, &head, &mut incoming).await,
+        Err(why) => Err(Refusal::Framing(why)),
     };
-    let version = if route == Route::Poll { error::Version::V2 } else { error::Version::V1 };
-    let response = answer.unwrap_or_else(|refusal| {
-        room.metrics.refusals.with_label_values(&[refusal.reason()]).inc();
-        error::refuse(&refusal, version, &room.ground.entropy)
-    });
+    let version = if route == Route::Poll { Version::V2 } else { Version::V1 };
+    let response = match answer {
+        Ok(response) => response,
+        Err(refusal) => {
+            if refusal.leaves_the_body() {
+                body::discard(&mut incoming, &head.headers).await;
+            }
+            room.metrics.refusals.with_label_values(&[refusal.reason()]).inc();
+            error::refuse(&refusal, version, &room.ground.entropy)
+        }
+    };
     room.timings.observe(route, response.status().as_u16(), started.elapsed());
     Ok(response)
+}
+
+async fn go<B: Broker, S: Store>(
+    room: &Room<B, S>,
+    peer: IpAddr,
+    target: Target,
+    head: &Parts,
+    incoming: &mut Incoming,
+) -> Result<Response<Body>, Refusal> {
+    match target {
+        Target::Hook { bot, instance } if head.method == Method::POST => {
+            hook::answer(room, peer, (bot, instance), &head.headers, incoming).await
+        }
+        Target::Poll { bot, instance, turn } if head.method == Method::GET => {
+            poll::answer(room, peer, (bot, instance), turn, &head.headers).await
+        }
+        Target::Nothing => Err(Refusal::NoPath),
+        Target::Hook { .. } => Err(Refusal::Method("POST")),
+        Target::Poll { .. } => Err(Refusal::Method("GET")),
+    }
+}
+
+/// One place may be named, once: what stands in front of us may have gone by another (RFC 9112 §3.2).
+fn plain(head: &Parts) -> Result<(), &'static str> {
+    if head.uri.authority().is_some() {
+        return Err("the request's target is not a plain path");
+    }
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if host.as_bytes().iter().all(|byte| is_of_host(*byte)) => Ok(()),
+        (Some(_), None) => Err("the Host is none"),
+        (None, _) if head.version < http::Version::HTTP_11 => Ok(()),
+        (None, _) => Err("there is no Host"),
+        (Some(_), Some(_)) => Err("there is more than one Host"),
+    }
+}
+
+/// What host names, addresses and ports are made of; user names, lists and paths are not.
+const fn is_of_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']' | b'%')
 }
 
 #[cfg(test)]
@@ -146,6 +173,8 @@ mod tests {
             ("/chatbot/hooks/st-1/", Target::Nothing),
             ("/chatbot/hooks", Target::Nothing),
             ("/chatbot/hooks/", Target::Nothing),
+            ("/chatbot//hooks/st-1", Target::Nothing),
+            ("/chatbot/hooks/st-1/hookInstance/", Target::Nothing),
             ("/chatbot/v2/webhook/st-1/poll/", Target::Nothing),
             ("/", Target::Nothing),
             ("*", Target::Nothing),
@@ -155,5 +184,26 @@ mod tests {
         ] {
             assert_eq!(target(path), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn a_request_names_one_host_and_a_plain_path() {
+        let check = |target: &str, version, hosts: &[&str]| {
+            let mut request = Request::get(target).version(version);
+            for host in hosts {
+                request = request.header(HOST, *host);
+            }
+            plain(&request.body(()).unwrap().into_parts().0).is_ok()
+        };
+        let (old, new) = (http::Version::HTTP_10, http::Version::HTTP_11);
+        for host in ["x", "a.example:8080", "127.0.0.1", "[::1]:80", ""] {
+            assert!(check("/", new, &[host]), "{host}");
+        }
+        for host in ["a b", "a,b", "user@a", "a/b", "a\t"] {
+            assert!(!check("/", new, &[host]), "{host}");
+        }
+        assert!(check("/", old, &[]) && !check("/", new, &[]));
+        assert!(!check("/", new, &["a", "a"]) && !check("/", old, &["a", "b"]));
+        assert!(!check("http://a/", new, &["a"]));
     }
 }

@@ -5,14 +5,13 @@
 //! and spoils what is doubtful.
 
 mod canned;
-mod peers;
 mod stream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -27,9 +26,10 @@ use tokio_util::task::TaskTracker;
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::error::{TRACE_ID, TURN_ID};
+use crate::limiter::{Network, network};
 use crate::room::Room;
 use crate::routes;
-use peers::{Peer, Peers};
+use crate::shares::{Share, Shares};
 use stream::{Limits, Watched};
 
 /// Most bytes of a head; hyper answers 431 beyond it.
@@ -43,7 +43,7 @@ const PREFLIGHT_KEPT: Duration = Duration::from_hours(1);
 /// learn of it; afterwards what is open is answered and closed.
 pub(crate) async fn serve<B: Broker, S: Store>(room: Arc<Room<B, S>>, listener: TcpListener) {
     let places = Arc::new(Semaphore::new(room.config.connections_max));
-    let peers = Arc::new(Peers::new(room.config.connections_per_ip_max));
+    let peers = Arc::new(Shares::new(room.config.connections_per_ip_max));
     let closing = CancellationToken::new();
     let connections = TaskTracker::new();
     let stop = room.ground.lifecycle.stop();
@@ -65,7 +65,7 @@ pub(crate) async fn serve<B: Broker, S: Store>(room: Arc<Room<B, S>>, listener: 
                 continue;
             }
         };
-        match Peers::enter(&peers, address.ip()) {
+        match Shares::take(&peers, network(address.ip())) {
             Some(peer) => {
                 let connection = connection(Arc::clone(&room), stream, address, closing.clone());
                 connections.spawn(hold(connection, place, peer));
@@ -91,7 +91,11 @@ async fn accept(
 }
 
 /// Keeps a connection's places until it has ended.
-async fn hold(connection: impl Future<Output = ()>, place: OwnedSemaphorePermit, peer: Peer) {
+async fn hold(
+    connection: impl Future<Output = ()>,
+    place: OwnedSemaphorePermit,
+    peer: Share<Network>,
+) {
     connection.await;
     drop((place, peer));
 }
@@ -151,7 +155,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("traceparent"),
         ])
-        .expose_headers([RETRY_AFTER, TURN_ID, TRACE_ID])
+        .expose_headers([RETRY_AFTER, LOCATION, TURN_ID, TRACE_ID])
         .max_age(PREFLIGHT_KEPT);
     if origins.iter().any(|origin| origin == "*") {
         return layer.allow_origin(Any);

@@ -1,55 +1,58 @@
-//! How many connections each host holds.
+//! A share of something bounded for each of many: connections for hosts, places for apps. One that wants
+//! everything leaves something for the others.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::limiter::network;
-
-type Network = [u8; 8];
-
+/// How many each holds. What is remembered is bounded by what is held.
 #[derive(Debug)]
-pub(super) struct Peers {
+pub(crate) struct Shares<K> {
     max: u32,
-    open: Mutex<HashMap<Network, u32>>,
+    held: Mutex<HashMap<K, u32>>,
 }
 
-/// One connection of a host; it no longer counts when this is dropped.
+/// One of somebody's; it no longer counts when this is dropped.
 #[derive(Debug)]
-pub(super) struct Peer {
-    peers: Arc<Peers>,
-    network: Network,
+pub(crate) struct Share<K: Eq + Hash> {
+    shares: Arc<Shares<K>>,
+    of: K,
 }
 
-impl Peers {
-    pub(super) fn new(max: u32) -> Self {
-        Self { max, open: Mutex::default() }
+impl<K: Eq + Hash + Clone> Shares<K> {
+    pub(crate) fn new(max: u32) -> Self {
+        Self { max, held: Mutex::default() }
     }
 
-    /// `None` when the host has as many as it may.
-    pub(super) fn enter(peers: &Arc<Self>, address: IpAddr) -> Option<Peer> {
-        let network = network(address);
-        let mut open = peers.lock();
-        let count = open.entry(network).or_insert(0);
-        if *count >= peers.max {
-            return None;
+    /// `None` when it holds as many as it may.
+    pub(crate) fn take(shares: &Arc<Self>, of: K) -> Option<Share<K>> {
+        let mut all = shares.lock();
+        match all.get_mut(&of) {
+            Some(held) if *held >= shares.max => return None,
+            Some(held) => *held += 1,
+            None if shares.max == 0 => return None,
+            None => {
+                all.insert(of.clone(), 1);
+            }
         }
-        *count += 1;
-        Some(Peer { peers: Arc::clone(peers), network })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Network, u32>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        drop(all);
+        Some(Share { shares: Arc::clone(shares), of })
     }
 }
 
-impl Drop for Peer {
+impl<K: Eq + Hash> Shares<K> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, u32>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Eq + Hash> Drop for Share<K> {
     fn drop(&mut self) {
-        let mut open = self.peers.lock();
-        if let Some(count) = open.get_mut(&self.network) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.network);
+        let mut all = self.shares.lock();
+        if let Some(held) = all.get_mut(&self.of) {
+            *held -= 1;
+            if *held == 0 {
+                all.remove(&self.of);
             }
         }
     }
@@ -60,15 +63,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_holds_its_share_and_others_theirs() {
-        let peers = Arc::new(Peers::new(2));
-        let enter = |text: &str| Peers::enter(&peers, text.parse().unwrap());
-        let held = [enter("10.0.0.1"), enter("10.0.0.1")];
+    fn each_holds_its_share_and_others_theirs() {
+        let shares = Arc::new(Shares::new(2));
+        let take = |of: &'static str| Shares::take(&shares, of);
+        let held = [take("a"), take("a")];
         assert!(held.iter().all(Option::is_some));
-        assert!(enter("10.0.0.1").is_none());
-        assert!(enter("10.0.0.2").is_some());
+        assert!(take("a").is_none());
+        assert!(take("b").is_some());
         drop(held);
-        assert!(enter("10.0.0.1").is_some());
-        assert!(peers.lock().is_empty());
+        assert!(take("a").is_some());
+        assert!(shares.lock().is_empty());
+        assert!(Shares::take(&Arc::new(Shares::new(0)), "a").is_none());
     }
 }

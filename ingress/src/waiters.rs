@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use prometheus::IntGauge;
 use shared::broker::ReplyAddress;
 use shared::domain::ids::{ClientId, TurnId};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 const SHARDS: usize = 16;
 
@@ -28,6 +30,7 @@ struct Entry {
     id: u64,
     client: ClientId,
     address: ReplyAddress,
+    since: Instant,
     reply_tx: oneshot::Sender<Bytes>,
 }
 
@@ -54,7 +57,7 @@ impl Waiters {
     ) -> Waiter<'_> {
         let (reply_tx, reply_rx) = oneshot::channel();
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let entry = Entry { id, client, address, reply_tx };
+        let entry = Entry { id, client, address, since: Instant::now(), reply_tx };
         self.shard(turn).entry(turn).or_default().push(entry);
         self.gauge.inc();
         Waiter { waiters: self, turn, id, reply_rx }
@@ -71,13 +74,19 @@ impl Waiters {
         taken
     }
 
-    /// The turns whose replies go to another address than `current`, and so nowhere.
-    pub(crate) fn stranded(&self, current: Option<&ReplyAddress>) -> Vec<(ClientId, TurnId)> {
+    /// The turns whose replies go to another address than `current`, and so nowhere, and those that
+    /// somebody has waited for as long as `patience`.
+    pub(crate) fn stranded(
+        &self,
+        current: Option<&ReplyAddress>,
+        patience: Duration,
+    ) -> Vec<(ClientId, TurnId)> {
+        let lost =
+            |entry: &&Entry| Some(&entry.address) != current || entry.since.elapsed() >= patience;
         let mut turns = Vec::new();
         for shard in &self.shards {
             for (turn, entries) in lock(shard).iter() {
-                let lost = entries.iter().find(|entry| Some(&entry.address) != current);
-                turns.extend(lost.map(|entry| (entry.client.clone(), *turn)));
+                turns.extend(entries.iter().find(lost).map(|entry| (entry.client.clone(), *turn)));
             }
         }
         turns
@@ -162,15 +171,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_wait_at_a_lost_address_are_found_once_a_turn() {
+    async fn those_who_wait_at_a_lost_address_or_for_long_are_found_once_a_turn() {
         let set = waiters();
         let _waiting = [
             set.register(turn(1), "cs".into(), at("old")),
             set.register(turn(1), "cs".into(), at("old")),
             set.register(turn(2), "cs".into(), at("new")),
         ];
-        assert_eq!(set.stranded(Some(&at("new"))), [("cs".into(), turn(1))]);
-        assert_eq!(set.stranded(None).len(), 2);
-        assert_eq!(set.stranded(Some(&at("old"))), [("cs".into(), turn(2))]);
+        let long = Duration::from_mins(1);
+        assert_eq!(set.stranded(Some(&at("new")), long), [("cs".into(), turn(1))]);
+        assert_eq!(set.stranded(None, long).len(), 2);
+        assert_eq!(set.stranded(Some(&at("old")), long), [("cs".into(), turn(2))]);
+        assert_eq!(set.stranded(Some(&at("new")), Duration::ZERO).len(), 2);
     }
 }

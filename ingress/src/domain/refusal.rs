@@ -10,8 +10,8 @@ use shared::domain::ids::TurnId;
 pub(crate) enum Refusal {
     /// No such path.
     NoPath,
-    /// The path does not take this method.
-    Method,
+    /// The path does not take this method, but this one.
+    Method(&'static str),
     /// The request's framing can be read in two ways, or its target is not plain.
     Framing(&'static str),
     /// Anything before the token is proved; the same for all reasons.
@@ -83,11 +83,16 @@ impl Why {
 }
 
 impl Refusal {
+    /// Whether the request was refused while its body may still be on its way.
+    pub(crate) const fn leaves_the_body(&self) -> bool {
+        !matches!(self, Self::Framing(_) | Self::BodyTimedOut | Self::BodyBroken)
+    }
+
     /// The label in metrics.
     pub(crate) const fn reason(&self) -> &'static str {
         match self {
             Self::NoPath => "no_path",
-            Self::Method => "method",
+            Self::Method(_) => "method",
             Self::Framing(_) => "framing",
             Self::Unauthenticated => "unauthenticated",
             Self::TooManyFailures(_) => "too_many_failures",

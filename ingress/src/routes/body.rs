@@ -5,12 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use crate::domain::refusal::Refusal;
 
 /// Printable ASCII, at most so many.
 const KEY_MAX: usize = 255;
+/// Most of a refused body that is read, and for how long.
+const DISCARD_MAX: usize = 1024 * 1024;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// JSON, and nothing that would have to be unpacked.
@@ -69,9 +72,12 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
 }
 
 /// Reads all of it.
-pub(super) async fn read(body: Incoming, max: usize, within: Duration) -> Result<Bytes, Refusal> {
-    let declared = hyper::body::Body::size_hint(&body).exact();
-    if declared.is_some_and(|length| length > max as u64) {
+pub(super) async fn read(
+    body: &mut Incoming,
+    max: usize,
+    within: Duration,
+) -> Result<Bytes, Refusal> {
+    if length(body).is_some_and(|length| length > max as u64) {
         return Err(Refusal::TooLarge { max });
     }
     match tokio::time::timeout(within, Limited::new(body, max).collect()).await {
@@ -80,6 +86,31 @@ pub(super) async fn read(body: Incoming, max: usize, within: Duration) -> Result
         Ok(Err(_)) => Err(Refusal::BodyBroken),
         Err(_) => Err(Refusal::BodyTimedOut),
     }
+}
+
+/// How long the body says that it is.
+pub(super) fn length(body: &Incoming) -> Option<u64> {
+    body.size_hint().exact()
+}
+
+/// Reads what a refused client is still sending, within bounds, and forgets it: closing a connection
+/// over unread bytes resets it, and the client may never see why it was refused. One that waits to be
+/// asked for its body is not.
+pub(super) async fn discard(body: &mut Incoming, headers: &HeaderMap) {
+    if body.is_end_stream() || headers.contains_key(header::EXPECT) {
+        return;
+    }
+    let reading = async {
+        let mut left = DISCARD_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Whether it ended or not: the answer is the same.
+    tokio::time::timeout(DISCARD_TIMEOUT, reading).await.unwrap_or_default();
 }
 
 #[cfg(test)]

@@ -3,33 +3,35 @@
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
-use aws_lc_rs::digest;
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 use shared::broker::{Broker, PublishError, ReplyAddress};
 use shared::domain::ids::{BotId, ChannelId, TurnId};
 use shared::domain::turn::{Mode, Turn};
 use shared::registry::Channel;
-use shared::store::{KeyUse, Store};
+use shared::store::Store;
 use shared::topology::Queue;
 use shared::wire::jobs::TurnJob;
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
-use super::{body, door};
+use super::door::{self, Meant};
+use super::{body, repeat};
 use crate::domain::admit::admit;
 use crate::domain::refusal::{Refusal, Why};
 use crate::domain::trace::Trace;
 use crate::error;
 use crate::metrics::outcome;
 use crate::room::Room;
+use crate::shares::Shares;
 
 /// What was admitted, on its way.
-struct Admitted {
-    turn: Turn,
+pub(super) struct Admitted {
+    pub(super) turn: Turn,
     /// Whether the turn may have been handed over before, by an earlier request with its key.
-    repeat: bool,
+    pub(super) repeat: bool,
     traceparent: String,
 }
 
@@ -38,14 +40,15 @@ pub(super) async fn answer<B: Broker, S: Store>(
     room: &Room<B, S>,
     peer: IpAddr,
     place: (BotId, Option<ChannelId>),
-    request: Request<Incoming>,
+    headers: &HeaderMap,
+    incoming: &mut Incoming,
 ) -> Result<Response<Body>, Refusal> {
-    let (head, incoming) = request.into_parts();
-    let principal = door::enter(room, peer, &place, &head.headers)?;
+    let principal = door::enter(room, peer, &place, Meant::One, headers)?;
     let channel = &principal.channel;
-    body::check_media_type(&head.headers)?;
-    let key = body::key(&head.headers)?;
+    body::check_media_type(headers)?;
+    let key = body::key(headers)?;
     let config = &room.config;
+    let _memory = memory(room, incoming)?;
     let body = body::read(incoming, config.body_max, config.body_timeout).await?;
     let ground = &room.ground;
     let id = TurnId::new(ground.entropy.uuid_v7(ground.clock.unix_ms()));
@@ -59,18 +62,38 @@ pub(super) async fn answer<B: Broker, S: Store>(
         store_works(room)?;
     }
     let _place = room.in_flight.try_acquire().map_err(|_| Refusal::Busy)?;
+    let share = Shares::take(&room.app_shares, principal.client.clone());
+    let _share = share.ok_or(Refusal::Busy)?;
     room.metrics.in_flight.inc();
     let _counted = Counted(&room.metrics.in_flight);
     let accept_by = Instant::now() + config.accept_deadline;
-    let admitted = Admitted { repeat: false, traceparent: traceparent(room, &head.headers), turn };
+    let admitted = Admitted { repeat: false, traceparent: traceparent(room, headers), turn };
     let admitted = match key {
-        Some(key) => claim(room, admitted, key, &body, accept_by).await?,
+        Some(key) => repeat::claim(room, admitted, key, &body, accept_by).await?,
         None => admitted,
     };
+    if admitted.repeat
+        && let Some(settled) = repeat::settled(room, &admitted.turn, accept_by).await?
+    {
+        return repeat::told_again(&admitted.turn, settled.reply);
+    }
     match admitted.turn.mode {
         Mode::Async => accept(room, admitted, accept_by).await,
         Mode::Sync => converse(room, admitted, channel, accept_by).await,
     }
+}
+
+/// Room for the body, until its request is answered.
+fn memory<'r, B, S>(
+    room: &'r Room<B, S>,
+    incoming: &Incoming,
+) -> Result<SemaphorePermit<'r>, Refusal> {
+    let config = &room.config;
+    let max = config.body_max as u64;
+    let kib = body::length(incoming).unwrap_or(max).min(max) / 1_024 + 1;
+    let kib = usize::try_from(kib).unwrap_or(usize::MAX).min(config.bodies_max_kib);
+    let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+    room.bodies.try_acquire_many(kib).map_err(|_| Refusal::Busy)
 }
 
 /// An answer and a key both need the store; a message that needs neither is queued without it.
@@ -99,35 +122,6 @@ fn traceparent<B: Broker, S: Store>(room: &Room<B, S>, headers: &HeaderMap) -> S
     trace.unwrap_or_else(fresh).child(entropy.u64())
 }
 
-/// Lets the key name the turn: its first use keeps the new id, a repeat gets the old one.
-async fn claim<B: Broker, S: Store>(
-    room: &Room<B, S>,
-    mut admitted: Admitted,
-    key: &str,
-    body: &[u8],
-    accept_by: Instant,
-) -> Result<Admitted, Refusal> {
-    let mut fingerprint = [0; 32];
-    fingerprint.copy_from_slice(digest::digest(&digest::SHA256, body).as_ref());
-    let turn = &mut admitted.turn;
-    let used = room.ground.store.use_key(&turn.channel, key, fingerprint, turn.id);
-    match timeout_at(accept_by, used).await {
-        Ok(Ok(KeyUse::New)) => {}
-        Ok(Ok(KeyUse::Repeat(first))) => {
-            turn.id = first;
-            admitted.repeat = true;
-        }
-        Ok(Ok(KeyUse::Mismatch)) => return Err(Refusal::KeyMismatch),
-        // Nothing was published: certainly not accepted, whatever became of the key.
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "an Idempotency-Key cannot be looked up");
-            return Err(Refusal::NotAccepted(Why::DatabaseAway));
-        }
-        Err(_) => return Err(Refusal::NotAccepted(Why::DatabaseAway)),
-    }
-    Ok(admitted)
-}
-
 /// Asynchronous: 200 once the broker has confirmed, and not before.
 async fn accept<B: Broker, S: Store>(
     room: &Room<B, S>,
@@ -149,7 +143,7 @@ async fn converse<B: Broker, S: Store>(
     let answer_by = Instant::now() + channel.deadline;
     let turn = admitted.turn.id;
     let address = room.ground.broker.reply_address().borrow().clone();
-    let address = address.ok_or(Refusal::NotAccepted(Why::NoReplies))?;
+    let address = address.ok_or(refused(turn, admitted.repeat, Why::NoReplies))?;
     let client = admitted.turn.client.clone();
     let mut waiter = room.waiters.register(turn, client, address.clone());
     let published = publish(room, admitted, Some(address), accept_by);
@@ -189,7 +183,7 @@ async fn publish<B: Broker, S: Store>(
     let job = TurnJob { turn, reply_to, traceparent: Some(traceparent) };
     let body = job.seal(&room.ground.keys).map_err(|error| {
         tracing::error!(%error, turn.id = %id, "a turn cannot be sealed");
-        Refusal::NotAccepted(Why::Internal)
+        refused(id, repeat, Why::Internal)
     })?;
     let begun = Instant::now();
     let confirmed = room.ground.broker.publish(Queue::Turns, partition, id, body);
@@ -206,5 +200,10 @@ async fn publish<B: Broker, S: Store>(
             Why::BrokerAway
         }
     };
-    Err(if repeat { Refusal::Unknown(id) } else { Refusal::NotAccepted(why) })
+    Err(refused(id, repeat, why))
+}
+
+/// Nothing was handed over by this request; but a repeat cannot know of those before it.
+const fn refused(turn: TurnId, repeat: bool, why: Why) -> Refusal {
+    if repeat { Refusal::Unknown(turn) } else { Refusal::NotAccepted(why) }
 }

@@ -10,7 +10,7 @@ use shared::broker::Broker;
 use shared::domain::ids::{BotId, ChannelId, TurnId};
 use shared::store::Store;
 
-use super::door;
+use super::door::{self, Meant};
 use crate::domain::refusal::Refusal;
 use crate::error;
 use crate::room::Room;
@@ -37,11 +37,11 @@ pub(super) async fn answer<B: Broker, S: Store>(
     turn: Option<TurnId>,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, Refusal> {
-    let principal = door::enter(room, peer, &place, headers)?;
+    let principal = door::enter(room, peer, &place, Meant::AnyOfTheApp, headers)?;
     let turn = turn.ok_or(Refusal::NoData)?;
     let now = room.ground.clock.unix_ms();
     let made = turn.unix_ms();
-    if made > now + AHEAD_MS || now.saturating_sub(made) > RUNNING_MS {
+    if made > now + AHEAD_MS {
         return Err(Refusal::NoData);
     }
     let _place = room.polls.try_acquire().map_err(|_| Refusal::PollAway)?;
@@ -59,6 +59,8 @@ pub(super) async fn answer<B: Broker, S: Store>(
         // What was erased is as if it had never been.
         Some((_, settled)) if settled.reply.is_empty() => Err(Refusal::NoData),
         Some((_, settled)) => Ok(error::ok(settled.reply, Some(turn))),
+        // An answer is kept for a day from its commit, and a turn may have waited for long.
+        None if now.saturating_sub(made) > RUNNING_MS => Err(Refusal::NoData),
         None => Ok(error::ok(in_progress(turn), Some(turn))),
     }
 }

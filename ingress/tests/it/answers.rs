@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use shared::domain::turn::Mode;
 
-use crate::support::{ASYNC_HOOK, Answer, Doing, HOOK, Setup, Worker, World, said};
+use crate::support::{
+    ASYNC_HOOK, Answer, Doing, HOOK, OTHER_HOOK, Setup, Worker, World, said, token_of,
+};
 
 #[tokio::test]
 async fn a_synchronous_answer_is_the_bots_own_bytes() {
@@ -65,6 +67,39 @@ async fn a_lost_reply_does_not_lose_the_answer() {
     let polled = world.get(url.trim_start_matches(&world.url)).await;
     assert_eq!((polled.status, polled.body.as_str()), (200, r#"{"text":"you said hello"}"#));
     assert_eq!(worker.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_reply_is_read_from_the_store_while_its_caller_waits() {
+    let world = World::start(Setup::default()).await;
+    let _worker = Worker::start(&world.ground, Doing::CommitsOnly).await;
+    let answer = world.say(HOOK, "ann", "hello").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"text":"you said hello"}"#));
+    assert!(world.metric("switchhook_ingress_rescued_replies_total") > 0.5);
+}
+
+#[tokio::test]
+async fn refusals_before_the_token_is_proved_are_one() {
+    let world = World::start(Setup::default()).await;
+    let mut answers = Vec::new();
+    for (path, token) in [
+        (HOOK, "x".to_owned()),
+        (HOOK, token_of("cs-2")),
+        (HOOK, token_of("cs-3")),
+        (OTHER_HOOK, token_of("cs-1")),
+        ("/chatbot/hooks/st-9", token_of("cs-1")),
+        ("/chatbot/hooks/st-1/hookInstance/ivrInst-9", token_of("cs-1")),
+    ] {
+        let request = world.http.post(format!("{}{path}", world.url)).bearer_auth(token);
+        let answer = Answer::of(request.body("{")).await;
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        let trace = answer.header("switchhook-trace-id").to_owned();
+        assert_eq!(trace.len(), 19);
+        answers.push((answer.status, answer.body.replace(&trace, "")));
+    }
+    answers.dedup();
+    let one = r#"{"errors":[{"msg":"Invalid Access token","code":401}],"_v":"v1","_t":""}"#;
+    assert_eq!(answers, [(401, one.to_owned())]);
 }
 
 #[tokio::test]

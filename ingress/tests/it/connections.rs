@@ -46,6 +46,7 @@ async fn framing_that_two_readers_may_read_differently_is_refused_in_the_protoco
         format!("content-length : {length}\r\n\r\n{body}"),
         format!("content-length: {length}\n\r\n{body}"),
         format!("transfer-encoding: gzip, chunked\r\n\r\n{body}"),
+        format!("host: y\r\ncontent-length: {length}\r\n\r\n{body}"),
         format!("x: a\r\n folded\r\ncontent-length: {length}\r\n\r\n{body}"),
     ] {
         let answer = exchange(&world, &head(&doubtful)).await;
@@ -55,6 +56,29 @@ async fn framing_that_two_readers_may_read_differently_is_refused_in_the_protoco
     let fine = format!("content-length: {length}\r\nconnection: close\r\n\r\n{body}");
     assert!(exchange(&world, &head(&fine)).await.starts_with("HTTP/1.1 200 "));
     assert_eq!(worker.seen().len(), 1, "nothing doubtful was taken");
+}
+
+#[tokio::test]
+async fn a_request_that_names_no_host_is_refused() {
+    let world = World::start(Setup::default()).await;
+    let answer = exchange(&world, "GET / HTTP/1.1\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("there is no Host"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_sends_too_much_sees_why_it_is_refused() {
+    let world = World::start(Setup::default()).await;
+    let large = "x".repeat(900 * 1024);
+    let length = format!("content-length: {}\r\n\r\n{large}", large.len());
+    let chunked = format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n{large}", large.len());
+    for body in [length, chunked] {
+        let answer = exchange(&world, &head(&body)).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    }
+    let waits = "content-length: 300000\r\nexpect: 100-continue\r\n\r\n";
+    let answer = exchange(&world, &head(waits)).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "it is not asked for the body: {answer}");
 }
 
 #[tokio::test]

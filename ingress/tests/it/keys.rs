@@ -14,11 +14,38 @@ async fn a_repeat_is_the_same_turn_and_gets_the_same_answer() {
     let again = say(&world, HOOK, "k-1", "hello").await;
     assert_eq!((first.status, &first.body), (200, &again.body));
     assert_eq!(first.header("switchhook-turn-id"), again.header("switchhook-turn-id"));
-    let seen = worker.seen();
-    assert_eq!(seen.len(), 2, "the turn is handed over again, the inbox makes it harmless");
-    assert_eq!(seen[0].turn, seen[1].turn);
+    assert_eq!(worker.seen().len(), 1, "what is known is not asked for again");
     let other = say(&world, HOOK, "k-2", "hello").await;
     assert_ne!(first.header("switchhook-turn-id"), other.header("switchhook-turn-id"));
+}
+
+#[tokio::test]
+async fn a_repeat_of_what_still_runs_hands_the_same_turn_over_again() {
+    let world = World::start(Setup::default()).await;
+    let worker = Worker::start(&world.ground, Doing::Nothing).await;
+    let first = say(&world, ASYNC_HOOK, "k", "hello").await;
+    let again = say(&world, ASYNC_HOOK, "k", "hello").await;
+    assert_eq!((first.status, again.status), (200, 200));
+    worker.now(Doing::Answers);
+    while worker.seen().len() < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let seen = worker.seen();
+    assert_eq!(seen[0].turn, seen[1].turn, "the inbox makes it harmless");
+    assert_eq!(again.header("switchhook-turn-id"), seen[0].turn.id.to_string());
+}
+
+#[tokio::test]
+async fn a_repeat_does_not_say_that_nothing_was_accepted() {
+    let world = World::start(Setup { jobs_max: 1, ..Setup::default() }).await;
+    let _worker = Worker::start(&world.ground, Doing::Nothing).await;
+    let first = say(&world, ASYNC_HOOK, "k", "hello").await;
+    assert_eq!(first.status, 200);
+    while world.say(ASYNC_HOOK, "ann", "hello").await.status == 200 {}
+    let again = say(&world, ASYNC_HOOK, "k", "hello").await;
+    assert_eq!(again.status, 503);
+    assert_eq!(again.refusal(), "Unknown: the message may have been accepted");
+    assert_eq!(again.header("switchhook-turn-id"), first.header("switchhook-turn-id"));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use shared::broker::Broker as _;
 use shared::registry::Rate;
 use shared::wire::jobs::Announcement;
 
-use crate::support::{ASYNC_HOOK, BOT, Doing, HOOK, Setup, Worker, World};
+use crate::support::{ASYNC_HOOK, Answer, BOT, Doing, HOOK, Setup, Worker, World};
 
 #[tokio::test]
 async fn a_full_queue_is_not_accepted_and_says_so() {
@@ -91,11 +91,64 @@ async fn an_address_that_sends_bad_tokens_is_slowed_and_good_tokens_still_pass()
     let _worker = Worker::start(&world.ground, Doing::Answers).await;
     let bad = || async {
         let request = world.http.post(format!("{}{HOOK}", world.url)).bearer_auth("x");
-        crate::support::Answer::of(request).await
+        Answer::of(request).await
     };
     assert_eq!((bad().await.status, bad().await.status), (401, 401));
     let slowed = bad().await;
     assert_eq!((slowed.status, slowed.refusal().as_str()), (429, "Too Many requests"));
     assert!(!slowed.header("retry-after").is_empty());
     assert_eq!(world.say(HOOK, "ann", "hello").await.status, 200);
+}
+
+#[tokio::test]
+async fn one_app_does_not_take_all_places() {
+    let settings = &[("ingress.in_flight_max", "4")];
+    let world = World::start(Setup { settings, ..Setup::default() }).await;
+    let worker = Worker::start(&world.ground, Doing::Nothing).await;
+    let many = futures_util::future::join_all((0..3).map(|_| world.say(HOOK, "ann", "hello")));
+    let others = async {
+        while world.metric("switchhook_ingress_in_flight") < 3.0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let refused = world.say(HOOK, "ann", "hello").await;
+        worker.now(Doing::Answers);
+        (refused, Answer::of(world.other("bob")).await)
+    };
+    let (answered, (refused, other)) = tokio::join!(many, others);
+    assert!(answered.iter().all(|answer| answer.status == 200));
+    assert_eq!((refused.status, other.status), (503, 200));
+    assert_eq!(refused.refusal(), "Not accepted: too many requests are waiting");
+}
+
+#[tokio::test]
+async fn without_the_store_nobody_is_left_waiting_for_an_answer() {
+    let world = World::start(Setup::default()).await;
+    let _worker = Worker::start(&world.ground, Doing::Nothing).await;
+    world.database.clone().close().await;
+    let refused = loop {
+        let answer = world.say(HOOK, "ann", "hello").await;
+        assert_eq!(answer.status, 503, "{}", answer.body);
+        if answer.refusal() == "Not accepted: the database is away" {
+            break answer;
+        }
+    };
+    assert_eq!(refused.header("retry-after"), "2");
+}
+
+#[tokio::test]
+async fn channels_are_served_from_memory_for_so_long_and_then_the_process_is_not_ready() {
+    // Nobody reads the registry again here.
+    let settings = &[("ingress.registry_stale_max", "2s")];
+    let world = World::start(Setup { settings, ..Setup::default() }).await;
+    let _worker = Worker::start(&world.ground, Doing::Answers).await;
+    assert_eq!(world.say(ASYNC_HOOK, "ann", "hello").await.status, 200);
+    while world.ground.readiness.failing().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(world.ground.readiness.failing()[0].starts_with("registry: "));
+    let refused = world.say(ASYNC_HOOK, "ann", "hello").await;
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.refusal(), "Not accepted: the registry is out of date");
+    world.ground.registry.refresh(&world.ground.store).await.unwrap();
+    assert_eq!(world.say(ASYNC_HOOK, "ann", "hello").await.status, 200);
 }

@@ -5,7 +5,7 @@ use shared::clock::Clock;
 use shared::domain::ids::TurnId;
 use shared::entropy::Entropy;
 
-use crate::support::{ASYNC_HOOK, Answer, Doing, Setup, Worker, World};
+use crate::support::{ASYNC_HOOK, Answer, Doing, Setup, Worker, World, token_of};
 
 fn path(instance: bool, id: &str) -> String {
     let instance = if instance { "/hookInstance/ivrInst-2" } else { "" };
@@ -54,4 +54,28 @@ async fn a_poll_asks_for_the_token_first() {
     let answer =
         Answer::of(world.http.get(format!("{}{}", world.url, path(false, &"0".repeat(32))))).await;
     assert_eq!((answer.status, answer.refusal().as_str()), (401, "Invalid Access token"));
+}
+
+#[tokio::test]
+async fn an_app_polls_its_own_turns_where_clients_of_all_instances_poll() {
+    let world = World::start(Setup::default()).await;
+    let _worker = Worker::start(&world.ground, Doing::Answers).await;
+    let id = Answer::of(world.other("ann")).await.header("switchhook-turn-id").to_owned();
+    let url = format!("{}{}", world.url, path(false, &id));
+    let own = Answer::of(world.http.get(&url).bearer_auth(token_of("cs-2"))).await;
+    assert_eq!((own.status, own.body.as_str()), (200, r#"{"text":"you said hello"}"#));
+    // Another app's turn is as one that is not done yet, or never was.
+    let other = Answer::of(world.http.get(&url).bearer_auth(token_of("cs-1"))).await;
+    assert!(other.body.contains("Inprogress"), "{}", other.body);
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_for_a_day_from_its_commit_however_long_its_turn_had_waited() {
+    let world = World::start(Setup::default()).await;
+    let worker = Worker::start(&world.ground, Doing::Answers).await;
+    let made = Clock::Real.unix_ms() - 26 * 60 * 60 * 1_000;
+    let id = TurnId::new(Entropy::Real.uuid_v7(made));
+    worker.settle(&world.ground, id).await;
+    let answer = world.get(&path(false, &id.to_string())).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"text":"you said hello"}"#));
 }

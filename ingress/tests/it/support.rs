@@ -1,4 +1,5 @@
-//! A running ingress on the embedded engines, with one app, one bot and two channels.
+//! A running ingress on the embedded engines: one bot, a synchronous and an asynchronous channel of one
+//! app, and a synchronous channel of another app.
 
 mod worker;
 
@@ -30,6 +31,8 @@ pub(crate) use worker::{Doing, Worker};
 
 pub(crate) const BOT: &str = "st-1";
 pub(crate) const HOOK: &str = "/chatbot/hooks/st-1";
+/// The other app's.
+pub(crate) const OTHER_HOOK: &str = "/chatbot/hooks/st-1/hookInstance/ivrInst-3";
 pub(crate) const ASYNC_HOOK: &str = "/chatbot/hooks/st-1/hookInstance/ivrInst-2";
 const SECRET: &str = "an-ingress-test-secret-of-enough-bytes";
 /// The longest that anything that has to happen may take.
@@ -42,6 +45,7 @@ pub(crate) struct World {
     pub(crate) ground: TestGround,
     pub(crate) url: String,
     pub(crate) http: reqwest::Client,
+    pub(crate) database: Database,
     _folder: tempfile::TempDir,
 }
 
@@ -85,7 +89,8 @@ impl World {
         let settings = settings(setup.settings);
         let running = ingress::start(ground.clone(), &settings, listener).await.unwrap();
         let http = reqwest::Client::builder().no_proxy().timeout(SOON).build().unwrap();
-        Self { ground, url: format!("http://{}", running.local_addr), http, _folder: folder }
+        let url = format!("http://{}", running.local_addr);
+        Self { ground, url, http, database, _folder: folder }
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -107,6 +112,15 @@ impl World {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         Answer::of(self.http.get(format!("{}{path}", self.url)).bearer_auth(token())).await
+    }
+
+    /// As [`World::post`], by the other app on its own channel.
+    pub(crate) fn other(&self, user: &str) -> reqwest::RequestBuilder {
+        self.http
+            .post(format!("{}{OTHER_HOOK}", self.url))
+            .bearer_auth(token_of("cs-2"))
+            .header("content-type", "application/json")
+            .body(said(user, "hello").to_string())
     }
 
     /// The value of a counter or gauge, its labels' values summed up.
@@ -152,8 +166,12 @@ impl Answer {
 }
 
 pub(crate) fn token() -> String {
-    let key = EncodingKey::from_secret(SECRET.as_bytes());
-    jsonwebtoken::encode(&Header::default(), &json!({"appId": "cs-1", "sub": "1"}), &key).unwrap()
+    token_of("cs-1")
+}
+
+pub(crate) fn token_of(client: &str) -> String {
+    let key = EncodingKey::from_secret(format!("{SECRET}-{client}").as_bytes());
+    jsonwebtoken::encode(&Header::default(), &json!({"appId": client, "sub": "1"}), &key).unwrap()
 }
 
 pub(crate) fn said(user: &str, text: &str) -> Value {
@@ -166,13 +184,15 @@ fn settings(changed: &[(&str, &str)]) -> Settings {
 }
 
 async fn register(store: &Sqlite, setup: &Setup) {
-    let app = App {
-        client_id: "cs-1".into(),
-        name: "app".to_owned(),
-        algorithm: Algorithm::Hs256,
-        secret: SECRET.into(),
-    };
-    store.add_app(&app).await.unwrap();
+    for client in ["cs-1", "cs-2"] {
+        let app = App {
+            client_id: client.into(),
+            name: client.to_owned(),
+            algorithm: Algorithm::Hs256,
+            secret: format!("{SECRET}-{client}").into(),
+        };
+        store.add_app(&app).await.unwrap();
+    }
     let bot = Bot {
         id: BOT.into(),
         name: "bot".to_owned(),
@@ -192,14 +212,16 @@ async fn register(store: &Sqlite, setup: &Setup) {
         permits: Endpoint::PERMITS,
         disabled: false,
     };
-    for (id, name, endpoint) in
-        [("ivrInst-1", "sync", None), ("ivrInst-2", "async", Some(endpoint))]
-    {
+    for (id, client, endpoint) in [
+        ("ivrInst-1", "cs-1", None),
+        ("ivrInst-2", "cs-1", Some(endpoint)),
+        ("ivrInst-3", "cs-2", None),
+    ] {
         let channel = Channel {
             id: id.into(),
             bot: BOT.into(),
-            client: "cs-1".into(),
-            name: name.to_owned(),
+            client: client.into(),
+            name: id.to_owned(),
             ordinal: 0,
             endpoint,
             state: ChannelState::Live,

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use shared::broker::{Acker as _, Broker as _, Consumer as _, ReplyAddress};
+use shared::domain::ids::TurnId;
 use shared::domain::outcome::Outcome;
+use shared::domain::turn::{Mode, Turn};
 use shared::store::{Session, TurnCommit, TurnRecord, Turns as _};
 use shared::topology::Queue;
 use shared::wire::jobs::{Replies, TurnJob};
@@ -60,6 +62,23 @@ impl Worker {
     /// What it does from the next turn on.
     pub(crate) fn now(&self, doing: Doing) {
         self.desk.doing.send_replace(doing);
+    }
+
+    /// Works on a turn of this id as if it had been queued.
+    pub(crate) async fn settle(&self, ground: &TestGround, id: TurnId) {
+        let turn = Turn {
+            id,
+            client: "cs-1".into(),
+            channel: "ivrInst-1".into(),
+            bot: super::BOT.into(),
+            user: "ann".into(),
+            mode: Mode::Sync,
+            new_session: false,
+            text: "hello".to_owned(),
+            payload: super::said("ann", "hello").to_string(),
+        };
+        let job = TurnJob { turn, reply_to: None, traceparent: None };
+        self.desk.work(ground, &job.seal(&ground.keys).unwrap()).await;
     }
 
     /// The turns that it took, in its order.
