@@ -73,6 +73,9 @@ pub struct Compare {
     /// Open loop: turns a second that arrive whether or not the earlier ones are done.
     #[arg(long)]
     pub rate: Option<u32>,
+    /// A setting of the product under measurement, like `engines.partitions=8`; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
     /// Folder for results.json and latency.svg.
     #[arg(long)]
     pub out: Option<PathBuf>,
@@ -80,4 +83,9 @@ pub struct Compare {
     /// median latency above 1.5 times its own.
     #[arg(long)]
     pub gate: Option<f64>,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as group.name=value")?;
+    Ok((key.to_owned(), value.to_owned()))
 }

@@ -87,7 +87,7 @@ async fn measure(
 ) -> anyhow::Result<Measurement> {
     let sink = Sink::start().await?;
     let chain = match subject {
-        Subject::Product => product(engine, mode, &sink).await?,
+        Subject::Product => product(engine, mode, &sink, &args.set).await?,
         Subject::Bare | Subject::BareCommit => bare(engine, mode, subject, &sink).await?,
     };
     let arrivals = (mode == Mode::Async).then_some(&sink.arrivals);
@@ -162,8 +162,13 @@ async fn bare_embedded(
     Process::start("embedded", &args).await
 }
 
-async fn product(engine: &Engine, mode: Mode, sink: &Sink) -> anyhow::Result<Chain> {
-    let product = Product::start(engine, mode, sink).await?;
+async fn product(
+    engine: &Engine,
+    mode: Mode,
+    sink: &Sink,
+    set: &[(String, String)],
+) -> anyhow::Result<Chain> {
+    let product = Product::start(engine, mode, sink, set).await?;
     let watched = product.watched();
     Ok(Chain {
         target: product.target()?,

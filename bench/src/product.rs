@@ -12,15 +12,19 @@ use crate::meter::Watched;
 use crate::payload;
 use crate::sink::Sink;
 
-const BOT_ID: &str = "st-00000000-0000-5000-8000-00000000be4c";
-
 /// A running product; ends when dropped.
 pub(crate) struct Product {
     system: System,
+    bot: String,
 }
 
 impl Product {
-    pub(crate) async fn start(engine: &Engine, mode: Mode, sink: &Sink) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        engine: &Engine,
+        mode: Mode,
+        sink: &Sink,
+        set: &[(String, String)],
+    ) -> anyhow::Result<Self> {
         let shape = match engine.kind {
             Engines::Embedded => Shape::Whole,
             Engines::Rabbitmq => Shape::Rooms {
@@ -31,16 +35,19 @@ impl Product {
                 deliverers: usize::from(mode == Mode::Async),
             },
         };
-        // Names of a run's own on the broker: what an earlier measurement left there is not consumed.
-        let prefix = format!("bench-{}", sink.port);
-        let settings = [
+        // Names of this measurement's own: an earlier one's jobs are not consumed, its bots not changed.
+        let own = format!("bench-{}", sink.port);
+        let bot = format!("st-00000000-0000-5000-8000-{:012x}", sink.port);
+        let mut settings = vec![
             ("egress.allow", "127.0.0.0/8"),
-            ("engines.prefix", prefix.as_str()),
+            ("engines.prefix", own.as_str()),
             ("log.level", "warn"),
         ];
+        settings.extend(set.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let registry = registry(&own, &bot, mode, sink);
         let binary = std::env::current_exe()?;
-        let registry = registry(mode, sink);
-        Ok(Self { system: System::start(&binary, shape, &registry, &settings).await? })
+        let system = System::start(&binary, shape, &registry, &settings).await?;
+        Ok(Self { system, bot })
     }
 
     pub(crate) fn watched(&self) -> Vec<Watched> {
@@ -52,25 +59,25 @@ impl Product {
         let host = self.system.hosts().into_iter().next().unwrap_or_default();
         Ok(Target {
             authority: host.trim_start_matches("http://").to_owned(),
-            path: format!("/chatbot/hooks/{BOT_ID}"),
+            path: format!("/chatbot/hooks/{}", self.bot),
             token: payload::token()?,
         })
     }
 }
 
 /// One app, one echo bot, one channel.
-fn registry(mode: Mode, sink: &Sink) -> String {
+fn registry(own: &str, bot: &str, mode: Mode, sink: &Sink) -> String {
     let mut file = format!(
         "[[apps]]\nname = \"bench\"\nid = \"{}\"\nsecret = \"{}\"\n\n\
-         [[bots]]\nname = \"bench\"\nid = \"{BOT_ID}\"\npermits = 512\n\n\
-         [[channels]]\nname = \"bench\"\nbot = \"bench\"\napp = \"bench\"\napprove = true\n\
-         rate = 100000\nburst = 100000\npost_permits = 256\n",
+         [[bots]]\nname = \"{own}\"\nid = \"{bot}\"\npermits = 512\n\n\
+         [[channels]]\nname = \"{own}\"\nbot = \"{own}\"\napp = \"bench\"\napprove = true\n\
+         rate = 100000\nburst = 100000\n",
         payload::CLIENT_ID,
         payload::SECRET,
     );
     if mode == Mode::Async {
         // Writing to a String cannot fail.
-        let _ = writeln!(file, "post_url = \"{}\"", sink.url());
+        let _ = writeln!(file, "post_url = \"{}\"\npost_permits = 256", sink.url());
     }
     file
 }

@@ -50,57 +50,58 @@ impl Metrics {
         let into = Into(registry);
         Ok(Self {
             attempts: into.counters(
-                "attempts_total",
+                "switchhook_deliverer_attempts_total",
                 "Attempts by what came of them.",
                 "result",
             )?,
             attempt_seconds: into.seconds(
-                "attempt_seconds",
+                "switchhook_deliverer_attempt_seconds",
                 "Seconds that a POST took, until its answer was complete or its deadline had passed.",
                 &POST_SECONDS,
             )?,
             settled: into.counters(
-                "settled_total",
+                "switchhook_deliverer_settled_total",
                 "Deliveries by their final fate; those parked behind another are not counted.",
                 "outcome",
             )?,
             delivery_seconds: into.seconds(
-                "delivery_seconds",
+                "switchhook_deliverer_delivery_seconds",
                 "Seconds from the acceptance of a turn to the delivery of one of its messages.",
                 &DELIVERY_SECONDS,
             )?,
-            claims: into.counters("claims_total", "Claims by what the store said.", "result")?,
+            claims: into.counters("switchhook_deliverer_claims_total", "Claims by what the store said.", "result")?,
             unclaimed: into
-                .counter("unclaimed_total", "First attempts that needed no claim.")?,
+                .counter("switchhook_deliverer_unclaimed_total", "First attempts that needed no claim.")?,
             missed: into.counter(
-                "missed_total",
+                "switchhook_deliverer_missed_total",
                 "Outcomes that were not written, because another had taken the delivery on.",
             )?,
             put_off: into.counters(
-                "put_off_total",
+                "switchhook_deliverer_put_off_total",
                 "Deliveries put off because their endpoint could not be called at once.",
                 "reason",
             )?,
             asked: into.counter(
-                "asked_total",
+                "switchhook_deliverer_asked_total",
                 "Times that the store was asked what else is due for an endpoint.",
             )?,
-            in_flight: into.gauge("in_flight", "Attempts that run now.")?,
-            waiting: into.gauge("waiting", "Conversations that wait for their endpoint.")?,
-            timers: into.gauge("timers", "Retries that have a timer in this process.")?,
+            in_flight: into.gauge("switchhook_deliverer_in_flight", "Attempts that run now.")?,
+            waiting: into.gauge("switchhook_deliverer_waiting", "Conversations that wait for their endpoint.")?,
+            timers: into.gauge("switchhook_deliverer_timers", "Retries that have a timer in this process.")?,
             breakers_open: into
-                .gauge("breakers_open", "Endpoints whose breaker is open now.")?,
+                .gauge("switchhook_deliverer_breakers_open", "Endpoints whose breaker is open now.")?,
             breakers_opened: into
-                .counter("breakers_opened_total", "Times that an endpoint's breaker opened.")?,
+                .counter("switchhook_deliverer_breakers_opened_total", "Times that an endpoint's breaker opened.")?,
             rung: into.counter(
-                "rung_total",
+                "switchhook_deliverer_rung_total",
                 "Doorbells that this process rang for the next owner of a partition.",
             )?,
-            strays: into.counter("strays_total", "Jobs that could not be decoded.")?,
+            strays: into.counter("switchhook_deliverer_strays_total", "Jobs that could not be decoded.")?,
         })
     }
 }
 
+/// Names stand in full above, so that they can be searched for.
 struct Into<'a>(&'a Registry);
 
 impl Into<'_> {
@@ -113,7 +114,7 @@ impl Into<'_> {
     }
 
     fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.add(IntCounter::with_opts(opts(name, help))?)
+        self.add(IntCounter::with_opts(Opts::new(name, help))?)
     }
 
     fn counters(
@@ -122,11 +123,11 @@ impl Into<'_> {
         help: &str,
         label: &str,
     ) -> Result<IntCounterVec, prometheus::Error> {
-        self.add(IntCounterVec::new(opts(name, help), &[label])?)
+        self.add(IntCounterVec::new(Opts::new(name, help), &[label])?)
     }
 
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.add(IntGauge::with_opts(opts(name, help))?)
+        self.add(IntGauge::with_opts(Opts::new(name, help))?)
     }
 
     fn seconds(
@@ -135,11 +136,7 @@ impl Into<'_> {
         help: &str,
         buckets: &[f64],
     ) -> Result<Histogram, prometheus::Error> {
-        let opts = HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec());
+        let opts = HistogramOpts::from(Opts::new(name, help)).buckets(buckets.to_vec());
         self.add(Histogram::with_opts(opts)?)
     }
-}
-
-fn opts(name: &str, help: &str) -> Opts {
-    Opts::new(format!("switchhook_deliverer_{name}"), help)
 }

@@ -285,13 +285,26 @@ impl From<sqlite::OpenError> for OpenError {
     }
 }
 
+/// Codes of PostgreSQL for a table or a column that is not there.
+const NO_SCHEMA: [&str; 2] = ["42P01", "42703"];
+
+/// A store's error for an operator. A database without our tables counts as away, since somebody may be
+/// about to make them; they are told how.
+pub fn explain(error: &StoreError) -> String {
+    let text = error.to_string();
+    if NO_SCHEMA.iter().any(|code| text.contains(code)) {
+        format!("{text} (`switchhook migrate` brings the schema up to date)")
+    } else {
+        text
+    }
+}
+
 impl From<StoreError> for OpenError {
     fn from(error: StoreError) -> Self {
+        let text = explain(&error);
         match error {
-            StoreError::Away(_) => Self::Away(error.to_string()),
-            StoreError::Refused(_) => Self::Hopeless(Failure::unavailable(format!(
-                "{error} (has the schema been brought up to date with `switchhook migrate`?)"
-            ))),
+            StoreError::Away(_) => Self::Away(text),
+            StoreError::Refused(_) => Self::Hopeless(Failure::unavailable(text)),
         }
     }
 }

@@ -18,8 +18,9 @@ use crate::admin::{self, Readiness};
 use crate::broker::Broker;
 use crate::config::{self, Settings};
 use crate::engines::{self, Engine, Engines, Options, upkeep};
+use crate::entropy::Entropy;
 use crate::ground::Ground;
-use crate::keys::WhenMissing;
+use crate::keys::{self, WhenMissing};
 use crate::lifecycle::{Drained, Lifecycle, Signals};
 use crate::store::Store;
 use crate::telemetry;
@@ -75,6 +76,7 @@ pub fn run_room<R: Rooms>(
              embedded engines live inside one process, `switchhook up`"
         )));
     }
+    keys::load(&settings, &Entropy::Real, WhenMissing::Refuse)?;
     let dispatches = name == "dispatcher";
     let options = Options { name, keys: WhenMissing::Refuse, migrate: false, dispatches };
     block_on(async {

@@ -6,6 +6,7 @@ use shared::broker::Broker;
 use shared::config::Settings;
 use shared::config::value::AllowedTarget;
 use shared::engines::Options;
+use shared::entropy::Entropy;
 use shared::ground::Ground;
 use shared::keys::{self, WhenMissing};
 use shared::lifecycle::Lifecycle;
@@ -23,6 +24,7 @@ pub(crate) fn run(engines: &Engines, args: &Up) -> Result<(), Failure> {
     let flags = super::listen_flags(args.listen.as_ref(), args.admin_listen.as_ref());
     let mut settings = super::load(engines, &flags)?;
     keys::make_folder(&settings.engines.data)?;
+    keys::load(&settings, &Entropy::Real, WhenMissing::Make)?;
     let options = Options { name: "up", keys: WhenMissing::Make, migrate: true, dispatches: true };
     process::block_on(async {
         let listener = process::bind("ingress.listen", settings.ingress.listen)?;

@@ -37,6 +37,14 @@ impl Spot {
         let path = PathBuf::from(format!("/proc/self/fd/{}/{FILE}", open.as_raw_fd()));
         Ok(Self { _folder: open, path })
     }
+
+    /// Removes a socket that is there.
+    fn remove(&self) -> std::io::Result<()> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Serves until the ground's life ends.
@@ -47,10 +55,7 @@ pub(crate) fn serve<B: Broker, S: Store>(
 ) -> std::io::Result<()> {
     let spot = Spot::of(folder)?;
     // The folder is locked by this process: a socket that is there is a dead one's.
-    match std::fs::remove_file(&spot.path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    spot.remove()?;
     let listener = UnixListener::bind(&spot.path)?;
     std::fs::set_permissions(&spot.path, Permissions::from_mode(0o600))?;
     let (life, stop) = (ground.lifecycle.clone(), ground.lifecycle.stop());
@@ -77,7 +82,9 @@ pub(crate) fn serve<B: Broker, S: Store>(
             () = stop.cancelled() => {}
             () = accept => {}
         }
-        let _ = std::fs::remove_file(&spot.path);
+        if let Err(error) = spot.remove() {
+            tracing::debug!(%error, "the control socket stays behind");
+        }
     });
     Ok(())
 }

@@ -11,11 +11,11 @@ conformance! { own server:
 }
 
 /// The server makes its own key, which nobody else may read; a certificate for its address alone.
-const MAKE: &str = r#"copy (select 1) to program $$
+const MAKE: &str = r"copy (select 1) to program $$
   printf '[req]\ndistinguished_name=d\nx509_extensions=e\n[d]\n[e]\nbasicConstraints=critical,CA:FALSE\nsubjectAltName=IP:127.0.0.1\n' > tls.cnf &&
   umask 077 &&
   openssl req -x509 -config tls.cnf -subj /CN=private -days 2 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -keyout server.key -out server.crt
-$$"#;
+$$";
 
 async fn with_the_certificate_of_the_server_the_connection_is_encrypted(h: Alone) {
     let client = h.client().await;

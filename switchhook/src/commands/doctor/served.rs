@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use shared::broker::rabbitmq;
 use shared::config::Settings;
+use shared::engines;
 use shared::entropy::Entropy;
 use shared::process::Failure;
 use shared::registry::{RegistryError, RegistryStore as _};
-use shared::store::StoreError;
 use shared::store::postgres::{Durability, Postgres, PostgresConfig};
 use shared::vault::Vault;
 
@@ -72,9 +72,8 @@ pub(super) async fn database(settings: &Settings, vault: [u8; 32], findings: &mu
                 registry.channels.len()
             ),
         ),
-        Err(RegistryError::Store(StoreError::Refused(why))) => {
-            let text = format!("{why}; run `switchhook migrate` on a new database");
-            findings.bad("schema", Failure::unavailable(text));
+        Err(RegistryError::Store(error)) => {
+            findings.bad("registry", Failure::unavailable(engines::explain(&error)));
         }
         Err(error) => findings.bad("registry", Failure::unavailable(error.to_string())),
     }

@@ -1,0 +1,23 @@
+//! `completions`: a script that the shell itself accepts.
+
+use crate::support::{stdout, switchhook};
+
+#[test]
+fn the_script_for_bash_is_one_and_knows_the_commands() {
+    let output = switchhook(&["completions", "bash"]).output().unwrap();
+    assert!(output.status.success());
+    let script = stdout(&output);
+    for word in ["channel", "doctor", "--listen", "redrive"] {
+        assert!(script.contains(word), "{word}");
+    }
+    let checked = std::process::Command::new("bash").args(["-n", "-c", &script]).status().unwrap();
+    assert!(checked.success());
+}
+
+#[test]
+fn there_is_one_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = switchhook(&["completions", shell]).output().unwrap();
+        assert!(output.status.success() && output.stdout.len() > 1000, "{shell}");
+    }
+}

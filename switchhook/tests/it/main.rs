@@ -1,0 +1,15 @@
+//! The command line as its users meet it: the built binary, a folder, a port.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod apply;
+mod completions;
+mod doctor;
+mod documents;
+mod metrics;
+mod refusals;
+mod registry;
+mod send;
+mod served;
+mod support;
+mod token;
+mod up;
