@@ -33,6 +33,7 @@ impl Readers {
             connection.busy_timeout(Duration::from_secs(5))?;
             connection.pragma_update(None, "cache_size", -4_000)?;
             connection.set_prepared_statement_cache_capacity(64);
+            super::plan_once(&connection)?;
             free.push(connection);
         }
         let permits = Arc::new(Semaphore::new(CONNECTIONS));

@@ -69,6 +69,38 @@ async fn closing_takes_the_log_into_the_file_and_refuses_what_comes_later() {
 }
 
 #[tokio::test]
+async fn what_was_removed_is_not_left_in_the_file() {
+    let folder = scratch();
+    let database = open(folder.path()).await;
+    let text = "not to be found again ".repeat(1_000);
+    let holds = |wanted| {
+        let file = std::fs::read(folder.path().join(FILE)).unwrap();
+        let found = file.windows(text.len().min(22)).any(|bytes| bytes == &text.as_bytes()[..22]);
+        assert_eq!(found, wanted);
+    };
+    let row = text.clone();
+    let write = database.write(move |c| {
+        c.execute(
+            "insert into meta (key, value) values ('long', ?1), ('short', ?2)",
+            [&row, &row[..22]],
+        )?;
+        Ok(())
+    });
+    write.await.unwrap();
+    let checkpoint = |c: &Connection| {
+        c.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get::<_, i64>(0))
+    };
+    let reader = Connection::open(folder.path().join(FILE)).unwrap();
+    assert_eq!(checkpoint(&reader).unwrap(), 0);
+    holds(true);
+    let removed = database.write(|c| c.execute("delete from meta where key <> 'probe'", []));
+    assert_eq!(removed.await.unwrap(), 2);
+    drop(reader);
+    database.close().await;
+    holds(false);
+}
+
+#[tokio::test]
 async fn the_settings_that_durability_rests_on_are_on() {
     let folder = scratch();
     let database = open(folder.path()).await;
