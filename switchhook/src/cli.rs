@@ -69,7 +69,7 @@ pub(crate) enum Command {
     /// Operations on parked deliveries.
     #[command(subcommand)]
     Delivery(registry::Delivery),
-    /// Measure this build against yardsticks (docs/benchmark.md).
+    /// Measure this build against two yardsticks on this machine.
     Bench(bench::Args),
     /// Every setting, its default and its meaning.
     Settings(Settings),

@@ -3,6 +3,7 @@
 //! endpoint and the printed commands are the demo's own.
 
 pub(crate) mod file;
+mod seed;
 pub(crate) mod sink;
 
 use std::fmt::Write as _;
@@ -15,8 +16,7 @@ use shared::domain::turn::Mode;
 use shared::entropy::Entropy;
 use shared::registry::{App, Channel, Registry, RegistryStore};
 
-use crate::office::drafts::{AppDraft, BotDraft, ChannelDraft};
-use crate::office::{find, token, validate};
+use crate::office::{find, token};
 use file::{DemoApp, DemoBot, DemoChannel, DemoFile};
 use sink::Sink;
 
@@ -35,11 +35,12 @@ pub(crate) struct Urls {
 pub(crate) struct Demo {
     app: App,
     bot: DemoBot,
-    path: PathBuf,
+    data: PathBuf,
     pub(crate) sink: Option<Sink>,
 }
 
-/// Finds the demo of this data folder, or seeds one where the registry is empty.
+/// Finds the demo of this data folder, or seeds one where the registry is empty. A start that was killed
+/// while it seeded is taken up where it ended.
 pub(crate) async fn prepare<S: RegistryStore>(
     store: &S,
     data: &Path,
@@ -47,54 +48,37 @@ pub(crate) async fn prepare<S: RegistryStore>(
 ) -> anyhow::Result<Option<Demo>> {
     let path = data.join(file::NAME);
     let mut registry = store.registry().await?;
-    let mut sink = None;
-    if registry.apps.is_empty() && registry.bots.is_empty() {
-        let new = Sink::bind_somewhere(entropy)?;
-        seed(store, entropy, new.address()).await?;
+    let empty = registry.apps.is_empty() && registry.bots.is_empty();
+    let (bot_id, sink) = if empty || seed::is_unfinished(data) {
+        seed::begin(data)?;
+        let known = find::bot(&registry, seed::BOT).ok();
+        let known = known.and_then(|bot| sink_address(&registry, bot.id.as_str()));
+        let sink = match known {
+            Some(address) => Sink::bind(address)?,
+            None => Sink::bind_somewhere(entropy)?,
+        };
+        let bot_id = seed::seed(store, &registry, entropy, sink.address()).await?;
         registry = store.registry().await?;
-        sink = Some(new);
-        let demo = find::bot(&registry, "echo").map_err(|why| anyhow!(why))?;
-        return found(&registry, demo.id.as_str(), path, sink).map(Some);
-    }
-    let Some(bot_id) = file::bot_id(&path) else { return Ok(None) };
-    if !registry.bots.contains_key(&bot_id.as_str().into()) {
-        return Ok(None);
-    }
-    if let Some(address) = sink_address(&registry, &bot_id) {
-        match Sink::bind(address) {
-            Ok(bound) => sink = Some(bound),
-            Err(error) => tracing::warn!(
-                %error, %address, "the demo's receiving endpoint cannot listen; its POSTs will wait"
-            ),
+        (bot_id, Some(sink))
+    } else {
+        let Some(bot_id) = file::bot_id(&path) else { return Ok(None) };
+        if !registry.bots.contains_key(&bot_id.as_str().into()) {
+            return Ok(None);
         }
-    }
-    found(&registry, &bot_id, path, sink).map(Some)
+        let sink = sink_address(&registry, &bot_id).and_then(bind_again);
+        (bot_id, sink)
+    };
+    found(&registry, &bot_id, data.to_owned(), sink).map(Some)
 }
 
-async fn seed<S: RegistryStore>(
-    store: &S,
-    entropy: &Entropy,
-    sink: SocketAddr,
-) -> anyhow::Result<()> {
-    let app: AppDraft = serde_json::from_value(serde_json::json!({"name": "demo"}))?;
-    let bot: BotDraft = serde_json::from_value(serde_json::json!({"name": "echo"}))?;
-    let app = validate::app(&app, entropy).map_err(|why| anyhow!(why))?;
-    let bot = validate::bot(&bot, entropy).map_err(|why| anyhow!(why))?;
-    store.add_app(&app).await?;
-    store.add_bot(&bot).await?;
-    let sync = serde_json::json!({"bot": "echo", "app": "demo", "name": "sync", "approve": true});
-    let mut post = sync.clone();
-    post["name"] = "async".into();
-    post["post_url"] = format!("http://{sink}/").into();
-    post["access_token"] = entropy.hex(16).into();
-    for draft in [sync, post] {
-        let draft: ChannelDraft = serde_json::from_value(draft)?;
-        let (bot, client) = (bot.id.clone(), app.client_id.clone());
-        let channel =
-            validate::channel(&draft, bot, client, entropy).map_err(|why| anyhow!(why))?;
-        store.add_channel(&channel).await?;
+fn bind_again(address: SocketAddr) -> Option<Sink> {
+    let bound = Sink::bind(address);
+    if let Err(error) = &bound {
+        tracing::warn!(
+            %error, %address, "the demo's receiving endpoint cannot listen; its POSTs will wait"
+        );
     }
-    Ok(())
+    bound.ok()
 }
 
 /// The channels of a bot, the first one first.
@@ -121,7 +105,7 @@ fn sink_address(registry: &Registry, bot_id: &str) -> Option<SocketAddr> {
 fn found(
     registry: &Registry,
     bot_id: &str,
-    path: PathBuf,
+    data: PathBuf,
     sink: Option<Sink>,
 ) -> anyhow::Result<Demo> {
     let channels = channels(registry, bot_id);
@@ -132,7 +116,7 @@ fn found(
         name: find::bot(registry, bot_id).map_err(|why| anyhow!(why))?.name.clone(),
         channels: channels.into_iter().map(DemoChannel::of).collect(),
     };
-    Ok(Demo { app: app.as_ref().clone(), bot, path, sink })
+    Ok(Demo { app: app.as_ref().clone(), bot, data, sink })
 }
 
 impl Demo {
@@ -147,7 +131,8 @@ impl Demo {
             apps: vec![DemoApp::of(&self.app)],
             bots: vec![self.bot.clone()],
         };
-        file::write(&self.path, &file)
+        file::write(&self.data.join(file::NAME), &file)?;
+        seed::finish(&self.data)
     }
 
     /// Commands that can be pasted as they stand.

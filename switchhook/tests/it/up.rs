@@ -134,6 +134,27 @@ async fn a_registry_that_is_not_empty_gets_no_demo() {
 }
 
 #[tokio::test]
+async fn a_start_that_was_killed_while_it_seeded_is_taken_up_where_it_ended() {
+    let data = Data::new();
+    let app = data.json(&["app", "add", "--name", "demo"]);
+    let bot = data.json(&["bot", "add", "--name", "echo"]);
+    std::fs::write(data.path().join("demo.unfinished"), "").unwrap();
+    let up = data.up(&[]).await;
+    let demo = data.demo();
+    assert_eq!(demo["apps"][0]["client_id"], app["client_id"]);
+    assert_eq!(demo["bots"][0]["bot_id"], bot["bot_id"]);
+    assert_eq!(demo["bots"][0]["channels"].as_array().unwrap().len(), 2);
+    let answer = sh(&commands(&up.printed())[0]).await;
+    assert_eq!(stdout(&answer).trim(), r#"{"text":"hello"}"#, "{}", stderr(&answer));
+    assert!(!data.path().join("demo.unfinished").exists());
+    assert_eq!(up.stop().await, Some(0));
+    // From now on it is a demo like any other.
+    let up = data.up(&[]).await;
+    assert_eq!(data.demo()["bots"][0]["channels"].as_array().unwrap().len(), 2);
+    assert_eq!(up.stop().await, Some(0));
+}
+
+#[tokio::test]
 async fn a_second_up_on_the_same_folder_is_refused_and_says_why() {
     let data = Data::new();
     let mut up = data.up(&[]).await;
