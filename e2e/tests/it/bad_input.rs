@@ -11,6 +11,7 @@ mod rows;
 mod states;
 
 use rows::{Body, Row};
+use testkit::system::Shape;
 use tokio::task::JoinSet;
 
 use crate::support::http::{Request, send};
@@ -27,13 +28,32 @@ pub(crate) const NEVER: &str = "NEVER-TO-BE-HEARD";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_bad_input_gets_its_status_and_body_and_nothing_is_lost() {
-    let system = System::start(&SETTINGS).await;
+    check(&System::start(&SETTINGS).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn bad_input_is_told_the_same_by_rooms_on_rabbitmq_and_postgresql() {
+    let node = testkit::rabbitmq::shared().await.unwrap();
+    let server = testkit::postgres::shared().await.unwrap();
+    let shape = Shape::Rooms {
+        amqp: node.url(),
+        postgres: server.create_database().await.unwrap(),
+        ingresses: 1,
+        dispatchers: 1,
+        deliverers: 1,
+    };
+    let prefix = ("engines.prefix", "bad-input");
+    let settings: Vec<_> = SETTINGS.into_iter().chain([prefix]).collect();
+    check(&System::start_as(shape, &settings).await).await;
+}
+
+async fn check(system: &System) {
     let rows: Vec<Row> = [
-        routes::rows(&system),
-        states::rows(&system),
-        bodies::rows(&system),
-        headers::rows(&system),
-        framing::rows(&system),
+        routes::rows(system),
+        states::rows(system),
+        bodies::rows(system),
+        headers::rows(system),
+        framing::rows(system),
     ]
     .into_iter()
     .flatten()
@@ -41,7 +61,7 @@ async fn every_bad_input_gets_its_status_and_body_and_nothing_is_lost() {
     let (mut wrong, mut said) = (Vec::new(), Vec::new());
     for (n, row) in rows.iter().enumerate() {
         if n % WITNESS_EVERY == 0 {
-            said.push(witness(&system, n).await);
+            said.push(witness(system, n).await);
         }
         let answer = send(system.address, &row.request).await;
         if let Err(why) = row.judge(answer.as_ref()) {
@@ -50,10 +70,10 @@ async fn every_bad_input_gets_its_status_and_body_and_nothing_is_lost() {
     }
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
     assert!(rows.len() >= 80, "only {} rows", rows.len());
-    said.push(witness(&system, rows.len()).await);
+    said.push(witness(system, rows.len()).await);
     let heard = system.receiver.texts("witness", said.len()).await;
     assert_eq!(heard, said, "nothing accepted was lost or reordered");
-    assert_nobody_heard(&system).await;
+    assert_nobody_heard(system).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -54,7 +54,7 @@ fn ambiguous(system: &System) -> Vec<Row> {
     table
         .iter()
         .map(|(name, lines, body)| {
-            raw(*name, request(system, lines, body), &[400], Body::ErrorOrNone)
+            raw(*name, request(system, lines, body), &[400], Body::Error("Bad request"))
         })
         .collect()
 }

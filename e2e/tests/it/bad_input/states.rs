@@ -87,12 +87,14 @@ fn keys(system: &System) -> Vec<Row> {
     let other_body = Body::Error("The Idempotency-Key was used with another body");
     let two = post(NEVER, b"one").header("Idempotency-Key", "two");
     vec![
-        row("a key", &post("hello", b"key 1"), 200, said("hello")),
-        row("a key again", &post("hello", b"key 1"), 200, said("hello")),
-        row("a key with another body", &post(NEVER, b"key 1"), 422, other_body),
-        row("a key again after that", &post("hello", b"key 1"), 200, said("hello")),
+        row("a key", &post("hello", b"key-1"), 200, said("hello")),
+        row("a key again", &post("hello", b"key-1"), 200, said("hello")),
+        row("a key with another body", &post(NEVER, b"key-1"), 422, other_body),
+        row("a key again after that", &post("hello", b"key-1"), 200, said("hello")),
         row("a key of 255 bytes", &post("hello", &[b'k'; 255]), 200, said("hello")),
         row("a key of 256 bytes", &post(NEVER, &[b'k'; 256]), 400, bad.clone()),
+        row("a key with a space", &post("hello", b"key 2"), 200, said("hello")),
+        row("a key with a bell", &post(NEVER, b"key\x07"), 400, Body::ErrorOrNone),
         row("an empty key", &post(NEVER, b""), 400, bad.clone()),
         row("a key beyond ASCII", &post(NEVER, b"k\xc3\xa9"), 400, bad.clone()),
         row("two keys", &two, 400, bad),

@@ -1,12 +1,18 @@
-//! The whole product in one process, with apps, bots and channels in every state that a client can meet.
+//! The whole product, in one process or in many, with apps, bots and channels in every state that a client can meet.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use e2e::rig;
 use serde_json::json;
 use testkit::system::{Shape, System as Installation};
+use tokio::time::Instant;
 
+use super::http::{Request, send};
+use super::mint::minimal;
 use super::receiver::Receiver;
+
+const PATIENCE: Duration = Duration::from_secs(90);
 
 const BOT: &str = "st-00000000-0000-5000-8000-0000000000b1";
 const BARE_BOT: &str = "st-00000000-0000-5000-8000-0000000000b2";
@@ -65,20 +71,23 @@ pub(crate) struct System {
 }
 
 impl System {
-    /// Starts it with these settings besides the usual.
+    /// Starts it in one process, with these settings besides the usual.
     pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_as(Shape::Whole, settings).await
+    }
+
+    pub(crate) async fn start_as(shape: Shape, settings: &[(&str, &str)]) -> Self {
         let receiver = Receiver::start().await;
         let [app, other, hs512] = ["a1", "a2", "a3"].map(App::new);
         let registry = registry(&app, &other, &hs512, &receiver.url());
         let mut all = vec![("egress.allow", "127.0.0.0/8"), ("log.level", "warn")];
         all.extend(settings);
         let binary = rig::binary().unwrap();
-        let installation =
-            Installation::start(&binary, Shape::Whole, &registry, &all).await.unwrap();
+        let installation = Installation::start(&binary, shape, &registry, &all).await.unwrap();
         installation.run(&["channel", "suspend", SUSPENDED]).await.unwrap();
         let host = installation.hosts().remove(0);
         let by_id = |bot: &str, id: &str| format!("/chatbot/hooks/{bot}/hookInstance/{id}");
-        Self {
+        let system = Self {
             address: host.trim_start_matches("http://").parse().unwrap(),
             app,
             other,
@@ -96,6 +105,20 @@ impl System {
             synchronous_hs512: format!("/chatbot/hooks/{BOT_HS512}"),
             receiver,
             _installation: installation,
+        };
+        system.until_suspended().await;
+        system
+    }
+
+    /// Other processes learn of the suspension a little later.
+    async fn until_suspended(&self) {
+        let token = minimal(&self.app.client, &self.app.secret);
+        let request = Request::post(&self.suspended, self.message("nobody", "hello"));
+        let request = request.bearer(&token).bytes();
+        let deadline = Instant::now() + PATIENCE;
+        while send(self.address, &request).await.is_none_or(|answer| answer.status != 403) {
+            assert!(Instant::now() < deadline, "a suspension is not learnt of");
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
