@@ -49,6 +49,7 @@ mod harness;
 mod heads;
 mod idempotency;
 mod lease;
+mod lives;
 mod marks;
 mod migrate;
 mod outcomes;
