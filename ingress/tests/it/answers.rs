@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::domain::turn::Mode;
 
 use crate::support::{
-    ASYNC_HOOK, Answer, Doing, HOOK, OTHER_HOOK, Setup, Worker, World, said, token_of,
+    ASYNC_HOOK, Answer, Doing, HOOK, OTHER_HOOK, Setup, Worker, World, said, token_of, until,
 };
 
 #[tokio::test]
@@ -32,9 +32,7 @@ async fn an_asynchronous_200_is_empty_and_comes_after_the_job_is_safe() {
     assert_eq!((answer.status, answer.body.as_str()), (200, ""));
     let id = answer.header("switchhook-turn-id").to_owned();
     worker.now(Doing::Answers);
-    while worker.seen().is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(|| !worker.seen().is_empty()).await;
     let seen = worker.seen();
     assert_eq!((seen[0].turn.id.to_string(), seen[0].reply_to.as_ref()), (id, None));
 }
@@ -108,9 +106,7 @@ async fn what_has_begun_is_answered_while_the_room_drains() {
     let worker = Worker::start(&world.ground, Doing::Nothing).await;
     let asked = world.say(HOOK, "ann", "hello");
     let stopping = async {
-        while world.metric("switchhook_ingress_waiters") < 1.0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until(|| world.metric("switchhook_ingress_waiters") >= 1.0).await;
         let later = async {
             world.ground.lifecycle.stop().cancelled().await;
             worker.now(Doing::Answers);

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Doing, HOOK, SOON, Setup, Worker, World, said, token};
+use crate::support::{Doing, HOOK, SOON, Setup, Worker, World, said, token, until};
 
 async fn connect(world: &World) -> TcpStream {
     TcpStream::connect(world.address()).await.unwrap()
@@ -145,14 +145,10 @@ async fn one_address_holds_a_share_of_the_connections() {
     let settings = &[("ingress.connections_per_ip_max", "2")];
     let world = World::start(Setup { settings, ..Setup::default() }).await;
     let held = [connect(&world).await, connect(&world).await];
-    while world.metric("switchhook_ingress_connections") < 2.0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(|| world.metric("switchhook_ingress_connections") >= 2.0).await;
     assert_eq!(rest(&mut connect(&world).await).await, "");
     drop(held);
-    while world.metric("switchhook_ingress_connections") > 0.0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(|| world.metric("switchhook_ingress_connections") <= 0.0).await;
     let answer = exchange(&world, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
 }

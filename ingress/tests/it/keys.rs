@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: one turn, one answer, however often it is said.
 
-use crate::support::{ASYNC_HOOK, Answer, Doing, HOOK, Setup, Worker, World, said};
+use crate::support::{ASYNC_HOOK, Answer, Doing, HOOK, Setup, Worker, World, said, until};
 
 async fn say(world: &World, path: &str, key: &str, text: &str) -> Answer {
     Answer::of(world.post(path, &said("ann", text)).header("idempotency-key", key)).await
@@ -27,9 +27,7 @@ async fn a_repeat_of_what_still_runs_hands_the_same_turn_over_again() {
     let again = say(&world, ASYNC_HOOK, "k", "hello").await;
     assert_eq!((first.status, again.status), (200, 200));
     worker.now(Doing::Answers);
-    while worker.seen().len() < 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    until(|| worker.seen().len() >= 2).await;
     let seen = worker.seen();
     assert_eq!(seen[0].turn, seen[1].turn, "the inbox makes it harmless");
     assert_eq!(again.header("switchhook-turn-id"), seen[0].turn.id.to_string());

@@ -165,6 +165,16 @@ impl Answer {
     }
 }
 
+/// Waits for what has no event of its own.
+pub(crate) async fn until(done: impl Fn() -> bool) {
+    let waiting = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(SOON, waiting).await.expect("in time");
+}
+
 pub(crate) fn token() -> String {
     token_of("cs-1")
 }
