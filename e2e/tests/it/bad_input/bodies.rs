@@ -88,6 +88,7 @@ fn fields(system: &System) -> Vec<Row> {
     let ann = r#""from":{"id":"ann"}"#;
     let hi = format!(r#""message":{{"text":"{NEVER}"}}"#);
     let long = "u".repeat(257);
+    let tags = |tags: &str| format!(r#"{{{hi},{ann},"metaTags":{{"userLevelTags":{tags}}}}}"#);
     let table: Vec<(&str, String, Body)> = vec![
         ("nothing", "{}".to_owned(), naming("message")),
         ("no message", format!("{{{ann}}}"), naming("message")),
@@ -139,6 +140,19 @@ fn fields(system: &System) -> Vec<Row> {
             format!(r#"{{"message":{{"text":"{NEVER}","attachments":[1]}},{ann}}}"#),
             naming("attachments"),
         ),
+        ("metaTags a list", format!(r#"{{{hi},{ann},"metaTags":[]}}"#), naming("metaTags")),
+        ("tags an object", tags("{}"), naming("metaTags.userLevelTags")),
+        ("tags of texts", tags(r#"["x"]"#), naming("metaTags.userLevelTags")),
+        (
+            "mergeIdentity a number",
+            format!(r#"{{{hi},{ann},"mergeIdentity":1}}"#),
+            naming("mergeIdentity"),
+        ),
+        (
+            "preferredChannelForResponse a list",
+            format!(r#"{{{hi},{ann},"preferredChannelForResponse":[]}}"#),
+            naming("preferredChannelForResponse"),
+        ),
     ];
     refused(system, table.into_iter().map(|(name, text, body)| (name, text.into_bytes(), body)))
 }
@@ -168,10 +182,13 @@ fn sizes(system: &System) -> Vec<Row> {
     };
     let nested = |depth: usize| format!("{}{}", r#"{"a":"#.repeat(depth) + "1", "}".repeat(depth));
     let keys: Vec<_> = (0..20_000).map(|n| format!(r#""{n}":1"#)).collect();
-    let links = vec![r#""l""#; 5_000].join(",");
-    let many = format!(
-        r#"{{"message":{{"text":"{NEVER}","attachments":[{links}]}},"from":{{"id":"ann"}}}}"#
-    );
+    let many = |links: usize| {
+        let links = vec![r#""l""#; links].join(",");
+        format!(
+            r#"{{"message":{{"text":"{NEVER}","attachments":[{links}]}},"from":{{"id":"ann"}}}}"#
+        )
+    };
+    let long = system.message("ann", &format!("{NEVER}{}", "x".repeat(64 * 1024)));
     let big = with(format!(r#"{{"x":"{}"}}"#, "x".repeat(256 * 1024)));
     let large = Body::Error("");
     let declared = post(system, "{").header("Content-Length", "10000000");
@@ -184,7 +201,9 @@ fn sizes(system: &System) -> Vec<Row> {
         row("65 levels", &post(system, with(nested(64))), 400, PAYLOAD),
         row("1,000 levels", &post(system, with(nested(1_000))), 400, PAYLOAD),
         row("20,000 keys", &post(system, with(format!("{{{}}}", keys.join(",")))), 400, PAYLOAD),
-        row("5,000 attachments", &post(system, many), 400, naming("attachments")),
+        row("21 attachments", &post(system, many(21)), 400, naming("attachments")),
+        row("5,000 attachments", &post(system, many(5_000)), 400, naming("attachments")),
+        row("a text of 64 KiB and a byte", &post(system, long), 400, naming("message.text")),
         row("more than 256 KiB", &post(system, big), 413, large.clone()),
         row("a number of 300 KiB", &post(system, digits), 413, large.clone()),
         row("10 MB, declared only", &declared, 413, large.clone()),
@@ -214,6 +233,9 @@ fn good(system: &System) -> Vec<Row> {
         ("an attached link", r#"{"message":{"text":"hello","attachments":["https://x.example"]},"from":{"id":"ann"}}"#.to_owned()),
         ("unknown keys", r#"{"opts":{"x":[null]},"message":{"text":"hello","x":1},"from":{"id":"ann"},"nlMeta":{}}"#.to_owned()),
         ("a prototype", r#"{"message":{"text":"hello"},"from":{"id":"ann"},"customData":{"__proto__":{"x":1},"constructor":{}}}"#.to_owned()),
+        ("20 attachments", format!(r#"{{"message":{{"text":"hello","attachments":[{}]}},"from":{{"id":"ann"}}}}"#, [r#""l""#; 20].join(","))),
+        ("tags, identity and channel", r#"{"message":{"text":"hello"},"from":{"id":"ann"},"metaTags":{"userLevelTags":[{"name":"a","value":"b"}]},"mergeIdentity":"true","preferredChannelForResponse":"rtm"}"#.to_owned()),
+        ("nulls", r#"{"session":null,"message":{"text":"hello","attachments":null},"from":{"id":"ann","userInfo":null},"to":null,"customData":null}"#.to_owned()),
         ("64 levels", format!(r#"{{"message":{{"text":"hello"}},"from":{{"id":"ann"}},"customData":{}1{}}}"#, r#"{"a":"#.repeat(63), "}".repeat(63))),
     ];
     let mut rows: Vec<_> = table
