@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::support::receiver::{Answer, Receiver};
+use super::support::until;
 use super::support::world::{World, endpoint, waits};
 
 #[tokio::test]
@@ -22,7 +23,10 @@ async fn after_the_last_attempt_a_delivery_is_parked_with_those_behind_it_and_ca
     world.say(&ann, &["one", "two"]).await;
     world.settled(&ann).await;
     assert_eq!(receiver.texts(), ["one", "one", "one"], "three attempts, and the second never");
-    assert_eq!(deliverer.metric("deliverer_settled_total", Some("exhausted")), 1);
+    until("it is counted", async || {
+        deliverer.metric("deliverer_settled_total", Some("exhausted")) == 1
+    })
+    .await;
     well.store(true, Ordering::SeqCst);
     world.say(&ann, &["three"]).await;
     world.settled(&ann).await;

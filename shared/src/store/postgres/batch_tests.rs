@@ -14,12 +14,20 @@ type Groups = Vec<Vec<(u32, usize)>>;
 #[derive(Clone, Debug)]
 struct Recorder {
     groups: Arc<StdMutex<Groups>>,
+    /// A permit for each group that a worker has taken.
+    taken: Arc<Semaphore>,
     gate: Arc<Semaphore>,
 }
 
 impl Recorder {
     fn closed() -> Self {
-        Self { groups: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+        let shut = || Arc::new(Semaphore::new(0));
+        Self { groups: Arc::default(), taken: shut(), gate: shut() }
+    }
+
+    /// Waits until a worker is held up at the gate.
+    async fn holds_one(&self) {
+        self.taken.acquire().await.unwrap().forget();
     }
 }
 
@@ -36,6 +44,7 @@ impl Work for Recorder {
         item.1
     }
     async fn group(&self, items: &[Self::Item]) -> Result<Vec<u32>, StoreError> {
+        self.taken.add_permits(1);
         self.gate.acquire().await.unwrap().forget();
         self.groups.lock().unwrap().push(items.to_vec());
         if items.iter().any(|item| item.0 == REFUSED) {
@@ -50,13 +59,13 @@ async fn groups_of(items: &[(u32, usize)]) -> Groups {
     let recorder = Recorder::closed();
     let mut tasks = JoinSet::new();
     let batcher = Batcher::start(&recorder, 1, &mut tasks);
-    let open = async {
-        tokio::task::yield_now().await;
-        recorder.gate.add_permits(100);
+    let rest = async {
+        recorder.holds_one().await;
+        let asked = join_all(items.iter().map(|item| batcher.ask(*item)));
+        // Polled in this order: the gate opens when all of them wait.
+        tokio::join!(biased; asked, async { recorder.gate.add_permits(100) }).0
     };
-    let first = batcher.ask((999, 0));
-    let rest = join_all(items.iter().map(|item| batcher.ask(*item)));
-    let (first, answers, ()) = tokio::join!(first, rest, open);
+    let (first, answers) = tokio::join!(batcher.ask((999, 0)), rest);
     assert_eq!(first, Ok(9_990));
     for (item, answer) in items.iter().zip(answers) {
         assert_eq!(answer, Ok(item.0 * 10));
@@ -97,12 +106,8 @@ async fn an_item_that_is_refused_is_found_by_halving_and_nobody_pays_for_it() {
     let mut tasks = JoinSet::new();
     let batcher = Batcher::start(&recorder, 1, &mut tasks);
     let items = [1, 2, REFUSED, 4];
-    let open = async {
-        tokio::task::yield_now().await;
-        recorder.gate.add_permits(100);
-    };
     let asked = join_all(items.iter().map(|item| batcher.ask((*item, 0))));
-    let (answers, ()) = tokio::join!(asked, open);
+    let (answers, ()) = tokio::join!(biased; asked, async { recorder.gate.add_permits(100) });
     for (item, answer) in items.iter().zip(answers) {
         if *item == REFUSED {
             assert!(matches!(answer, Err(StoreError::Refused(_))), "{answer:?}");
@@ -126,8 +131,12 @@ async fn what_nobody_waits_for_any_more_is_not_done() {
         tokio::select! {
             biased;
             _ = &mut one => unreachable!("the gate is closed"),
+            () = recorder.holds_one() => {}
+        }
+        tokio::select! {
+            biased;
             _ = &mut two => unreachable!("the gate is closed"),
-            () = async { for _ in 0..10 { tokio::task::yield_now().await } } => {}
+            () = std::future::ready(()) => {}
         }
     }
     recorder.gate.add_permits(100);
