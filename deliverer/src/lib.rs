@@ -5,6 +5,7 @@
 //! and its outcome; `gates` who may call which endpoint now; `drain` what waits for that; `timers`
 //! retries on time; `ringer` bells that this process owes to others; `domain` what is decided.
 
+mod alone;
 mod attempt;
 mod domain;
 mod drain;
@@ -16,6 +17,8 @@ mod room;
 mod runs;
 mod timers;
 mod worker;
+
+pub use alone::Alone;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -5,6 +5,7 @@
 //! `replies` answers for waiting callers; `saturation` and `breakers` bots that cannot keep up; `dead`
 //! what the broker gave up; `domain` what is decided.
 
+mod alone;
 pub mod bots;
 mod breakers;
 mod dead;
@@ -14,6 +15,8 @@ mod replies;
 mod room;
 mod saturation;
 mod worker;
+
+pub use alone::Alone;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -58,41 +58,37 @@ enum Try {
 
 /// Says everything and returns when every message's fate is known.
 pub async fn run(line: &Line, plan: &Plan, history: &History) -> anyhow::Result<()> {
-    let http = client()?;
-    let token = line.token()?;
     let mut tasks = JoinSet::new();
-    for conversation in plan.first..plan.first + plan.conversations {
-        let speaker = Speaker {
-            http: http.clone(),
-            line: line.clone(),
-            token: token.clone(),
-            history: history.clone(),
-            conversation,
-        };
+    for speaker in speakers(line, plan, history)? {
         let plan = plan.clone();
         tasks.spawn(async move { speaker.speak(&plan).await });
     }
-    while let Some(ended) = tasks.join_next().await {
-        ended?;
-    }
-    Ok(())
+    all_ended(tasks).await
 }
 
 /// Asks every conversation for its list, after all has settled.
 pub async fn probe(line: &Line, plan: &Plan, history: &History) -> anyhow::Result<()> {
-    let http = client()?;
-    let token = line.token()?;
     let mut tasks = JoinSet::new();
-    for conversation in plan.first..plan.first + plan.conversations {
-        let speaker = Speaker {
-            http: http.clone(),
-            line: line.clone(),
-            token: token.clone(),
-            history: history.clone(),
-            conversation,
-        };
+    for speaker in speakers(line, plan, history)? {
         tasks.spawn(async move { speaker.probe().await });
     }
+    all_ended(tasks).await
+}
+
+/// One for each conversation of the plan.
+fn speakers(line: &Line, plan: &Plan, history: &History) -> anyhow::Result<Vec<Speaker>> {
+    let (http, token) = (client()?, line.token()?);
+    let speaker = |conversation| Speaker {
+        http: http.clone(),
+        line: line.clone(),
+        token: token.clone(),
+        history: history.clone(),
+        conversation,
+    };
+    Ok((plan.first..plan.first + plan.conversations).map(speaker).collect())
+}
+
+async fn all_ended(mut tasks: JoinSet<()>) -> anyhow::Result<()> {
     while let Some(ended) = tasks.join_next().await {
         ended?;
     }

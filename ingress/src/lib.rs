@@ -4,6 +4,7 @@
 //!
 //! `domain/` decides, as plain values; `routes/` does it in order; `server/` holds the connections.
 
+mod alone;
 mod config;
 mod domain;
 mod error;
@@ -17,6 +18,8 @@ mod saturation;
 mod server;
 mod shares;
 mod waiters;
+
+pub use alone::Alone;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -51,7 +51,7 @@ metrics! {
         waiters: IntGauge = "switchhook_ingress_waiters" [],
         /// Replies for which nobody waited any more; they can be polled.
         late_replies: IntCounter = "switchhook_ingress_late_replies_total" [],
-        /// Replies that were read from the store because their connection was lost.
+        /// Replies that were read from the store because none had come on its own way.
         rescued_replies: IntCounter = "switchhook_ingress_rescued_replies_total" [],
         /// Open connections.
         connections: IntGauge = "switchhook_ingress_connections" [],

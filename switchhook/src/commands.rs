@@ -15,7 +15,6 @@ use shared::process::{self, Failure};
 
 use crate::cli::{Cli, Command, Engines, Room};
 use crate::output;
-use crate::rooms;
 
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     let engines = &cli.engines;
@@ -71,9 +70,9 @@ fn room(engines: &Engines, args: &Room, name: &'static str) -> Result<(), Failur
     let flags = all_flags(engines, &flags);
     let file = engines.config.as_deref();
     match name {
-        "ingress" => process::run_room(name, file, &flags, rooms::Ingress::bind),
-        "dispatcher" => process::run_room(name, file, &flags, |_| Ok(rooms::Dispatcher)),
-        _ => process::run_room(name, file, &flags, |_| Ok(rooms::Deliverer)),
+        "ingress" => process::run_room(name, file, &flags, ingress::Alone::bind),
+        "dispatcher" => process::run_room(name, file, &flags, |_| Ok(dispatcher::Alone)),
+        _ => process::run_room(name, file, &flags, |_| Ok(deliverer::Alone)),
     }
 }
 

@@ -6,7 +6,6 @@ mod demo;
 mod ids;
 mod office;
 mod output;
-mod rooms;
 
 use std::process::ExitCode;
 
