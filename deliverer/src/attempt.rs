@@ -8,6 +8,7 @@ use shared::broker::Broker;
 use shared::domain::delivery::{Delivery, ParkReason};
 use shared::domain::retry::Policy;
 use shared::egress;
+use shared::fault::{self, Defect, Point};
 use shared::registry::Endpoint;
 use shared::store::{AttemptRecord, Deliveries, Settlement, Turns, Verdict};
 use tokio::time::Instant;
@@ -63,7 +64,9 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
     ) -> Outcome {
         let Attempt { delivery, number, seen, endpoint, trace } = attempt;
         let begun = Instant::now();
+        fault::point(Point::DeliveryPosting);
         let posted = self.post(delivery, endpoint, trace).await;
+        fault::point(Point::DeliveryPosted);
         let took = begun.elapsed();
         let default = Policy::default();
         let policy = endpoint.map_or(&default, |endpoint| &endpoint.retry);
@@ -160,10 +163,13 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
         let traceparent = trace::child(trace, delivery.id.turn, self.entropy.u64());
         let unix_secs = self.clock.unix_ms() / 1_000;
         let moment = Moment { unix_secs, traceparent: &traceparent };
-        let headers = match headers(endpoint, delivery, moment) {
+        let mut headers = match headers(endpoint, delivery, moment) {
             Ok(headers) => headers,
             Err(why) => return unusable(delivery, why),
         };
+        if fault::has(Defect::FreshWebhookId) {
+            headers.insert("webhook-id", self.entropy.u64().into());
+        }
         let request = egress::Request {
             method: Method::POST,
             url: endpoint.post_url.clone(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use shared::broker::{Broker, Job};
 use shared::domain::delivery::Delivery;
 use shared::domain::ids::{ChannelId, ConversationId};
+use shared::fault::{self, Point};
 use shared::lanes::permits::Permit;
 use shared::lanes::{Fate, Handler, Run, Undecodable};
 use shared::registry::Endpoint;
@@ -88,6 +89,7 @@ impl<B: Broker, S: Deliveries + Turns> Handler for Worker<B, S> {
     }
 
     async fn handle(&self, memory: &mut Memory, mut bell: Bell, run: &Run<Bell>) -> Fate {
+        fault::point(Point::DeliveryTaken);
         self.0.runs.note(run);
         if bell.number.is_none() {
             memory.again = false;
@@ -96,6 +98,7 @@ impl<B: Broker, S: Deliveries + Turns> Handler for Worker<B, S> {
             return Fate::Close("the partition is handed over".to_owned());
         }
         self.serve(memory, &mut bell, run).await;
+        fault::point(Point::DeliverySettled);
         if let Some(owed) = bell.owed.take() {
             owed.served();
         }
@@ -202,6 +205,7 @@ impl<B: Broker, S: Deliveries + Turns> Worker<B, S> {
                     (delivery, outcome)
                 }
                 Claimed::Yes(Claim { delivery }) => {
+                    fault::point(Point::DeliveryClaimed);
                     let number = delivery.attempt;
                     let place = delivery.place;
                     memory.open = Some(Open { place, seen: number, outcome: None });

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use shared::broker::{Broker, Job};
 use shared::domain::ids::{ConversationId, ConversationKey, TurnId};
 use shared::domain::turn::Turn;
+use shared::fault::{self, Point};
 use shared::lanes::{Fate, Handler, Run, Undecodable};
 use shared::registry::RegistryStore;
 use shared::store::{Conversation, Turns};
@@ -106,6 +107,7 @@ where
     }
 
     async fn handle(&self, memory: &mut Memory, work: Work, run: &Run<Work>) -> Fate {
+        fault::point(Point::TurnTaken);
         let span =
             tracing::info_span!("turn", turn.id = %work.turn.id, traceparent = work.traceparent);
         match self.0.serve(memory, &work, run).instrument(span).await {
@@ -144,10 +146,14 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                     break;
                 }
             };
+            fault::point(Point::TurnLoaded);
             let ran = self.run(memory, work, &conversation, run).await?;
+            fault::point(Point::TurnRan);
             match self.commit(work, &conversation, ran, misses, run).await? {
                 End::Committed(committed, step) => {
+                    fault::point(Point::TurnCommitted);
                     self.tell(work, committed, &step).await;
+                    fault::point(Point::TurnTold);
                     memory.remember(work.turn.id, &conversation, committed, step);
                     break;
                 }

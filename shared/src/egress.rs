@@ -26,6 +26,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use url::Url;
 
 use crate::config;
+use crate::fault::{self, Point};
 use dial::{Bounded, DialError, Dialler};
 use guard::{Guard, Refusal};
 
@@ -157,6 +158,7 @@ impl Client {
         response_max: usize,
     ) -> Result<Response, Error> {
         let response = self.http.request(request).await.map_err(|error| classify(&error))?;
+        fault::point(Point::CallHead);
         let (head, body) = response.into_parts();
         let (body, truncated) = read(body, response_max).await?;
         Ok(Response { status: head.status, headers: head.headers, body, truncated })

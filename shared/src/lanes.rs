@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::broker::{Acker, Job};
 use crate::domain::ids::ConversationId;
+use crate::fault::{self, Defect, Point};
 use crate::topology::{PREFETCH, Partition};
 
 /// How long a lane's memory outlives its last job.
@@ -267,6 +268,9 @@ impl<H: Handler, A: Acker> State<H, A> {
         };
         let mut memory = H::State::default();
         while let Some(Queued { tag, bytes, work }) = self.next(conversation, &bell).await {
+            if let Some(tag) = tag.filter(|_| fault::has(Defect::AckBeforeCommit)) {
+                let _ = self.acker.ack(tag);
+            }
             let handled =
                 AssertUnwindSafe(self.handler.handle(&mut memory, work, &run)).catch_unwind();
             let fate = tokio::select! {
@@ -327,6 +331,7 @@ impl<H: Handler, A: Acker> State<H, A> {
                 if self.acker.ack(tag).is_err() {
                     tracing::debug!(partition = %self.partition, "the ack came too late; the job comes again");
                 }
+                fault::point(Point::Acked);
                 Ok(())
             }
             (Fate::Ack, None) => Ok(()),

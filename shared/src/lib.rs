@@ -6,7 +6,7 @@
 //! [`clock`], [`entropy`] time and chance; [`lanes`], [`partitions`] ordered work on a queue;
 //! [`sweep`] rings for what nobody looks after; [`egress`] the only way out; [`ground`] all of it in one
 //! argument; [`engines`] opens a pair; [`process`], [`lifecycle`] starting, living and stopping;
-//! [`telemetry`] logs; [`admin`] probes and metrics.
+//! [`telemetry`] logs; [`admin`] probes and metrics; [`fault`] what tests break on purpose.
 
 pub mod admin;
 pub mod broker;
@@ -16,6 +16,7 @@ pub mod domain;
 pub mod egress;
 pub mod engines;
 pub mod entropy;
+pub mod fault;
 pub mod ground;
 pub mod keys;
 pub mod lanes;

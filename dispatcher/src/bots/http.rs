@@ -16,6 +16,7 @@ use secrecy::ExposeSecret as _;
 use shared::domain::retry::exponential;
 use shared::egress::{Client, Error, Request, Response};
 use shared::entropy::Entropy;
+use shared::fault::{self, Point};
 use shared::registry::HttpLogic;
 use tokio::time::Instant;
 
@@ -47,6 +48,7 @@ enum Attempt {
 impl Bot for HttpBot<'_> {
     async fn turn(&self, turn: &TurnContext) -> Result<TurnEnd, BotError> {
         let answer = self.call(turn).await?;
+        fault::point(Point::TurnCalled);
         body::obey(&answer, turn)
     }
 }

@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 use shared::broker::{Broker, PublishError, ReplyAddress};
 use shared::domain::ids::{BotId, ChannelId, TurnId};
 use shared::domain::turn::{Mode, Turn};
+use shared::fault::{self, Defect, Point};
 use shared::registry::Channel;
 use shared::store::Store;
 use shared::topology::Queue;
@@ -129,7 +131,12 @@ async fn accept<B: Broker, S: Store>(
     accept_by: Instant,
 ) -> Result<Response<Body>, Refusal> {
     let turn = admitted.turn.id;
-    publish(room, admitted, None, accept_by).await?;
+    let published = publish(room, admitted, None, accept_by);
+    if fault::has(Defect::AnswerBeforeConfirm) {
+        let _ = published.now_or_never();
+    } else {
+        published.await?;
+    }
     Ok(error::ok(Bytes::new(), Some(turn)))
 }
 
@@ -185,6 +192,7 @@ async fn publish<B: Broker, S: Store>(
         tracing::error!(%error, turn.id = %id, "a turn cannot be sealed");
         refused(id, repeat, Why::Internal)
     })?;
+    fault::point(Point::AcceptBegun);
     let begun = Instant::now();
     let confirmed = room.ground.broker.publish(Queue::Turns, partition, id, body);
     let confirmed = timeout_at(accept_by, confirmed).await.unwrap_or(Err(PublishError::Unknown));
@@ -192,7 +200,10 @@ async fn publish<B: Broker, S: Store>(
     let label = outcome(confirmed.as_ref());
     room.metrics.publishes.with_label_values(&[label]).inc();
     let why = match confirmed {
-        Ok(()) => return Ok(()),
+        Ok(()) => {
+            fault::point(Point::AcceptConfirmed);
+            return Ok(());
+        }
         Err(PublishError::Unknown) => return Err(Refusal::Unknown(id)),
         Err(PublishError::Full) => Why::QueueFull,
         Err(PublishError::Unavailable(why)) => {

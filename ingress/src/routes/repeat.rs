@@ -5,7 +5,9 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
 use shared::broker::Broker;
+use shared::domain::ids::ChannelId;
 use shared::domain::turn::{Mode, Turn};
+use shared::fault::{self, Defect};
 use shared::store::{KeyUse, SettledTurn, Store};
 use tokio::time::{Instant, timeout_at};
 
@@ -25,7 +27,11 @@ pub(super) async fn claim<B: Broker, S: Store>(
     let mut fingerprint = [0; 32];
     fingerprint.copy_from_slice(digest::digest(&digest::SHA256, body).as_ref());
     let turn = &mut admitted.turn;
-    let used = room.ground.store.use_key(&turn.channel, key, fingerprint, turn.id);
+    let mut scope = turn.channel.clone();
+    if fault::has(Defect::KeyWithoutChannel) {
+        scope = ChannelId::from("every channel");
+    }
+    let used = room.ground.store.use_key(&scope, key, fingerprint, turn.id);
     match timeout_at(accept_by, used).await {
         Ok(Ok(KeyUse::New)) => {}
         Ok(Ok(KeyUse::Repeat(first))) => {

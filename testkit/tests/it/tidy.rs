@@ -170,3 +170,36 @@ fn every_table_of_the_stores_has_a_stated_retention() {
     }
     assert!(tables > 20, "only {tables} tables were found");
 }
+
+/// The names that an enum of `shared/src/fault.rs` declares.
+fn variants(text: &str, name: &str) -> Vec<String> {
+    let body =
+        text.split(&format!("    {name} {{\n")).nth(1).unwrap().split("\n    }").next().unwrap();
+    let variants = body.lines().filter(|line| !line.trim_start().starts_with("//"));
+    variants.map(|line| line.trim().split(' ').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_crash_point_and_seeded_defect_stands_in_the_code_and_nothing_builds_them_in() {
+    let text = fs::read_to_string(root().join("shared/src/fault.rs")).unwrap();
+    let rooms = ROOMS.iter().chain(&["shared"]).flat_map(|name| rust_files(name));
+    let code: String = rooms
+        .filter(|(name, _)| name.contains("/src/") && name != "shared/src/fault.rs")
+        .map(|(_, text)| text)
+        .collect();
+    let mut all = 0;
+    for (kind, call) in
+        [("Point", ["point(Point::", "settled(Point::"]), ("Defect", ["has(Defect::"; 2])]
+    {
+        for variant in variants(&text, kind) {
+            let stands = call.iter().any(|call| code.contains(&format!("{call}{variant})")));
+            assert!(stands, "{kind}::{variant} stands nowhere");
+            all += 1;
+        }
+    }
+    assert!(all > 20, "only {all} were found");
+    for name in ROOMS.iter().chain(&["shared", "switchhook"]) {
+        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+        assert!(!manifest.contains("default = ["), "{name} has default features");
+    }
+}

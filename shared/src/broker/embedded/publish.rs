@@ -12,6 +12,7 @@ use super::Shared;
 use super::slot::{Slot, length};
 use crate::broker::{Health, PUBLISH_DEADLINE, PublishError};
 use crate::domain::ids::TurnId;
+use crate::fault::{self, Point};
 use crate::sqlite::WriteError;
 use crate::topology::{Partition, Queue};
 
@@ -72,7 +73,9 @@ impl Shared {
             // The caller may have stopped waiting: the job is there all the same.
             let _ = result_tx.send(result);
         };
+        fault::point(Point::AcceptWriting);
         writer.submit(waiting, work, done).map_err(|error| refusal(&error))?;
+        fault::point(Point::AcceptWritten);
         match tokio::time::timeout_at(deadline, result).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) | Err(_) => Err(PublishError::Unknown),

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::broker::Stale;
+use crate::fault::{self, Point};
 
 /// How long acks are collected.
 const COLLECT: Duration = Duration::from_millis(5);
@@ -183,6 +184,7 @@ pub(super) async fn send_all(acks: &Acks) {
                 acks.lock().open = false;
                 return;
             }
+            fault::point(Point::AckSent);
         }
         if !open && left == Left::Nothing {
             if !batch.is_empty() {

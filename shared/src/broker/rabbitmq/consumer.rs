@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use lapin::Channel;
 use lapin::message::Delivery;
+use lapin::options::BasicCancelOptions;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -17,9 +18,13 @@ use super::acks::{self, Acks};
 use super::link::Link;
 use super::{Shared, metrics::Metrics};
 use crate::broker::{self, ConsumerLost, Job, Stale};
+use crate::fault::{self, Defect};
 
 /// A channel that is not closed within this time takes its connection with it.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
+
+/// How long a test's cancelled consumer keeps what it holds.
+const CANCELLED: Duration = Duration::from_secs(2);
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -99,6 +104,11 @@ impl broker::Consumer for Consumer {
     }
 
     async fn close(mut self) {
+        if fault::has(Defect::CancelConsumer) {
+            let _ =
+                self.channel.basic_cancel(self.stream.tag(), BasicCancelOptions::default()).await;
+            tokio::time::sleep(CANCELLED).await;
+        }
         self.acks.close();
         let sender = self.sender.take();
         let closed = async {

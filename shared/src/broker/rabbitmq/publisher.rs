@@ -21,6 +21,7 @@ use super::ring::Ring;
 use super::{Shared, declare};
 use crate::broker::{Health, PUBLISH_DEADLINE, PublishError};
 use crate::domain::ids::TurnId;
+use crate::fault::{self, Point};
 use crate::topology::Partition;
 
 /// Publishing tasks. A partition always goes to the same one, which keeps its order.
@@ -215,10 +216,19 @@ async fn publish(
         }
         Target::Probe => (shared.names.replies.clone(), "probe".into(), properties(1, None)),
     };
+    let is_turn = matches!(target, Target::Partition(..));
+    if is_turn {
+        fault::point(Point::AcceptWriting);
+    }
     let options = BasicPublishOptions::default();
     let written = channel.basic_publish(exchange, key, options, &body, properties).await;
     let confirmed = match written {
-        Ok(confirm) => confirm.await,
+        Ok(confirm) => {
+            if is_turn {
+                fault::point(Point::AcceptWritten);
+            }
+            confirm.await
+        }
         Err(error) => Err(error),
     };
     (number, confirmed)

@@ -5,6 +5,7 @@
 //! the lock two groups could deadlock, and `head` could be read before a settlement that the update
 //! then waits for.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use super::batch::Work;
 use super::error::late;
 use super::load::unix_ms;
 use super::pool::{Connections, Held, ROUND};
+use crate::fault::{self, Defect, Point};
 use crate::store::text::clipped;
 use crate::store::{Committed, StoreError, TurnCommit};
 
@@ -109,7 +111,7 @@ type Won = HashMap<Uuid, Committed>;
 /// its `commit` rolls back; the first error is the one that tells why.
 async fn transact(client: &Held, items: &[(Uuid, TurnCommit)]) -> Result<Won, StoreError> {
     let lock = client.prepare_cached(LOCK).await?;
-    let statement = client.prepare_cached(COMMIT).await?;
+    let statement = client.prepare_cached(&statement()).await?;
     let columns = Columns::of(items);
     let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
     let ids: [&(dyn ToSql + Sync); 2] = [&columns.ids, &count];
@@ -118,7 +120,10 @@ async fn transact(client: &Held, items: &[(Uuid, TurnCommit)]) -> Result<Won, St
         client.batch_execute("begin"),
         client.execute(&lock, &ids),
         client.query(&statement, &parameters),
-        client.batch_execute("commit"),
+        async {
+            fault::settled(Point::TurnInTransaction).await;
+            client.batch_execute("commit").await
+        },
     )
     .await;
     begun?;
@@ -126,6 +131,17 @@ async fn transact(client: &Held, items: &[(Uuid, TurnCommit)]) -> Result<Won, St
     let won = won?;
     committed?;
     Ok(won.iter().map(committed_row).collect::<Result<_, _>>()?)
+}
+
+fn statement() -> Cow<'static, str> {
+    if !fault::has(Defect::NoFence) {
+        return Cow::Borrowed(COMMIT);
+    }
+    let unfenced = COMMIT.replace("and c.version = m.version", "");
+    let unfenced = unfenced.replace("t.turn_id = m.turn_id and", "false and");
+    Cow::Owned(
+        unfenced.replace("from won\n), queued", "from won on conflict do nothing\n), queued"),
+    )
 }
 
 fn committed_row(row: &Row) -> Result<(Uuid, Committed), tokio_postgres::Error> {

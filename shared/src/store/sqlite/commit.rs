@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::rows::unix_ms;
 use crate::domain::ids::{ConversationId, TurnId};
+use crate::fault::{self, Point};
 use crate::store::text::clipped;
 use crate::store::{Committed, TurnCommit};
 
@@ -90,5 +91,6 @@ pub(super) fn commit(
                 .execute(params![key, number, channel, turn, index, &**body, first, now, hash])?;
         }
     }
+    fault::point(Point::TurnInTransaction);
     Ok(Some(Committed { version, first_delivery, head }))
 }
