@@ -73,6 +73,9 @@ pub struct Compare {
     /// Open loop: turns a second that arrive whether or not the earlier ones are done.
     #[arg(long)]
     pub rate: Option<u32>,
+    /// Worker threads of each process of product and yardsticks alike; half the cores when not given.
+    #[arg(long)]
+    pub threads: Option<usize>,
     /// A setting of the product under measurement, like `engines.partitions=8`; may be repeated.
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub set: Vec<(String, String)>,
@@ -83,6 +86,14 @@ pub struct Compare {
     /// median latency above 1.5 times its own.
     #[arg(long)]
     pub gate: Option<f64>,
+}
+
+impl Compare {
+    /// The processes of a chain share the machine with each other, the engines and the load.
+    pub(crate) fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.unwrap_or_else(|| cores() / 2).max(1)
+    }
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

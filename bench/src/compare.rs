@@ -87,8 +87,8 @@ async fn measure(
 ) -> anyhow::Result<Measurement> {
     let sink = Sink::start().await?;
     let chain = match subject {
-        Subject::Product => product(engine, mode, &sink, &args.set).await?,
-        Subject::Bare | Subject::BareCommit => bare(engine, mode, subject, &sink).await?,
+        Subject::Product => product(args, engine, mode, &sink).await?,
+        Subject::Bare | Subject::BareCommit => bare(args, engine, mode, subject, &sink).await?,
     };
     let arrivals = (mode == Mode::Async).then_some(&sink.arrivals);
     closed::run(&chain.target, arrivals, numbers, args.concurrency, WARM_UP).await;
@@ -110,19 +110,28 @@ async fn measure(
     Ok(Measurement::new(&seen, usage))
 }
 
-async fn bare(engine: &Engine, mode: Mode, subject: Subject, sink: &Sink) -> anyhow::Result<Chain> {
+async fn bare(
+    args: &Compare,
+    engine: &Engine,
+    mode: Mode,
+    subject: Subject,
+    sink: &Sink,
+) -> anyhow::Result<Chain> {
+    let threads = args.threads();
     let commit = subject == Subject::BareCommit;
     let url = sink.url();
     let processes = match (engine.kind, mode) {
-        (Engines::Embedded, _) => vec![bare_embedded(engine, mode, commit, &url).await?],
+        (Engines::Embedded, _) => vec![bare_embedded(threads, engine, mode, commit, &url).await?],
         (Engines::Rabbitmq, Mode::Sync) => {
             crate::bare::queue::delete(&engine.amqp, &["yardstick.sync"]).await?;
             let mut responder = vec![engine.amqp.as_str(), "yardstick.sync"];
             if commit {
                 responder.extend(["--postgres", &engine.postgres]);
             }
-            let edge = Process::start("ingress", &[&engine.amqp, "yardstick.sync", "sync"]).await?;
-            vec![edge, Process::start("responder", &responder).await?]
+            let edge =
+                Process::start("ingress", threads, &[&engine.amqp, "yardstick.sync", "sync"])
+                    .await?;
+            vec![edge, Process::start("responder", threads, &responder).await?]
         }
         (Engines::Rabbitmq, Mode::Async) => {
             let queues = ["yardstick.async", "yardstick.out"];
@@ -132,9 +141,9 @@ async fn bare(engine: &Engine, mode: Mode, subject: Subject, sink: &Sink) -> any
                 dispatcher.extend(["--postgres", &engine.postgres]);
             }
             vec![
-                Process::start("ingress", &[&engine.amqp, queues[0], "async"]).await?,
-                Process::start("dispatcher", &dispatcher).await?,
-                Process::start("deliverer", &[&engine.amqp, queues[1], &url]).await?,
+                Process::start("ingress", threads, &[&engine.amqp, queues[0], "async"]).await?,
+                Process::start("dispatcher", threads, &dispatcher).await?,
+                Process::start("deliverer", threads, &[&engine.amqp, queues[1], &url]).await?,
             ]
         }
     };
@@ -148,6 +157,7 @@ async fn bare(engine: &Engine, mode: Mode, subject: Subject, sink: &Sink) -> any
 }
 
 async fn bare_embedded(
+    threads: usize,
     engine: &Engine,
     mode: Mode,
     commit: bool,
@@ -159,16 +169,18 @@ async fn bare_embedded(
     if commit {
         args.extend(["--sqlite", &file]);
     }
-    Process::start("embedded", &args).await
+    Process::start("embedded", threads, &args).await
 }
 
 async fn product(
+    args: &Compare,
     engine: &Engine,
     mode: Mode,
     sink: &Sink,
-    set: &[(String, String)],
 ) -> anyhow::Result<Chain> {
-    let product = Product::start(engine, mode, sink, set).await?;
+    let mut set = vec![("lifecycle.threads".to_owned(), args.threads().to_string())];
+    set.extend_from_slice(&args.set);
+    let product = Product::start(engine, mode, sink, &set).await?;
     let watched = product.watched();
     Ok(Chain {
         target: product.target()?,

@@ -90,10 +90,15 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) async fn start(name: &'static str, args: &[&str]) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        name: &'static str,
+        threads: usize,
+        args: &[&str],
+    ) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["bench", "role", name])
             .args(args)
+            .env("TOKIO_WORKER_THREADS", threads.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -174,6 +174,8 @@ settings! {
         drain: Duration = "20s",
         /// How long ingress goes on accepting after SIGTERM, while load balancers learn of it.
         linger: Duration = "0s",
+        /// Worker threads of a process; 0: as many as there are cores. With several rooms on few cores, less is faster.
+        threads: u32 = "0",
     }
     /// How long rows are kept.
     retention: Retention {

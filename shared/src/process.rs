@@ -79,7 +79,7 @@ pub fn run_room<R: Rooms>(
     keys::load(&settings, &Entropy::Real, WhenMissing::Refuse)?;
     let dispatches = name == "dispatcher";
     let options = Options { name, keys: WhenMissing::Refuse, migrate: false, dispatches };
-    block_on(async {
+    block_on_threads(settings.lifecycle.threads, async {
         let admin = bind("admin.listen", settings.admin.listen)?;
         let rooms = make(&settings)?;
         live(settings, admin, options, rooms).await
@@ -88,7 +88,19 @@ pub fn run_room<R: Rooms>(
 
 /// Runs a future on a runtime that does not outlive it by more than a second.
 pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    block_on_threads(0, future)
+}
+
+/// As [`block_on`], with so many worker threads (`lifecycle.threads`; 0: as many as cores).
+pub fn block_on_threads<T>(
+    threads: u32,
+    future: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = usize::try_from(threads).ok().filter(|threads| *threads > 0) {
+        builder.worker_threads(threads);
+    }
+    let runtime = builder
         .enable_all()
         .build()
         .map_err(|error| Failure::other(format!("the runtime does not start: {error}")))?;

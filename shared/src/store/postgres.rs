@@ -45,9 +45,6 @@ pub use pool::{ConnectError, PostgresConfig};
 use crate::store::StoreError;
 use crate::vault::Vault;
 
-/// Tasks that make groups of commits. Two: while one group waits for the disk, the next is worked on.
-const COMMITTERS: usize = 2;
-
 /// A handle to the database, cheap to clone. Its tasks end with the last handle.
 #[derive(Clone, Debug)]
 pub struct Postgres(Arc<Engine>);
@@ -75,17 +72,13 @@ impl Postgres {
         let hot = &pools.hot;
         let mut tasks = JoinSet::new();
         let engine = Engine {
-            loads: Batcher::start(&load::Reader { hot: hot.clone() }, 1, &mut tasks),
-            births: Batcher::start(&load::Creator { hot: hot.clone() }, 1, &mut tasks),
-            commits: Batcher::start(
-                &commit::Committer { hot: hot.clone() },
-                COMMITTERS,
-                &mut tasks,
-            ),
-            keys: Batcher::start(&keys::Keeper { hot: hot.clone() }, 1, &mut tasks),
-            lowest: Batcher::start(&deliveries::LowestReader { hot: hot.clone() }, 1, &mut tasks),
-            claims: Batcher::start(&claim::Claimer { hot: hot.clone() }, 1, &mut tasks),
-            outcomes: Batcher::start(&settle::Settler { hot: hot.clone() }, 1, &mut tasks),
+            loads: Batcher::start(load::Reader { hot: hot.clone() }, &mut tasks),
+            births: Batcher::start(load::Creator { hot: hot.clone() }, &mut tasks),
+            commits: Batcher::start(commit::Committer { hot: hot.clone() }, &mut tasks),
+            keys: Batcher::start(keys::Keeper { hot: hot.clone() }, &mut tasks),
+            lowest: Batcher::start(deliveries::LowestReader { hot: hot.clone() }, &mut tasks),
+            claims: Batcher::start(claim::Claimer { hot: hot.clone() }, &mut tasks),
+            outcomes: Batcher::start(settle::Settler { hot: hot.clone() }, &mut tasks),
             _tasks: tasks,
             pools,
             vault,

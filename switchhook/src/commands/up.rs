@@ -26,7 +26,7 @@ pub(crate) fn run(engines: &Engines, args: &Up) -> Result<(), Failure> {
     keys::make_folder(&settings.engines.data)?;
     keys::load(&settings, &Entropy::Real, WhenMissing::Make)?;
     let options = Options { name: "up", keys: WhenMissing::Make, migrate: true, dispatches: true };
-    process::block_on(async {
+    process::block_on_threads(settings.lifecycle.threads, async move {
         let listener = process::bind("ingress.listen", settings.ingress.listen)?;
         let admin = process::bind("admin.listen", settings.admin.listen)?;
         // With port 0 the system has chosen; from here on the settings tell the truth.

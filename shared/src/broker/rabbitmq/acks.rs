@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use crate::broker::Stale;
 use crate::fault::{self, Point};
 
-/// How long acks are collected.
-const COLLECT: Duration = Duration::from_millis(5);
+/// How long acks are collected: each is a command in a quorum queue's log. What was not yet acked when
+/// its process dies comes again, and is known by then.
+const COLLECT: Duration = Duration::from_millis(50);
 /// So many are sent without waiting.
 const COLLECT_MAX: usize = 64;
 /// A finished job whose predecessor has not finished is acked singly after this time.
@@ -25,6 +26,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Single acks that are sent at a time. A quorum queue takes in 32 acks before it has written the
 /// first; RabbitMQ keeps what is beyond that in the channel, and forgets it when the channel closes.
 const SINGLES_MAX: usize = 16;
+/// Time for the broker to write them.
+const SINGLES_EVERY: Duration = Duration::from_millis(5);
 /// Time for the broker to take in the last acks before the channel is closed.
 const LAST: Duration = Duration::from_millis(20);
 
@@ -174,7 +177,7 @@ pub(super) async fn send_all(acks: &Acks) {
             Left::NotYetDue => {
                 let _ = tokio::time::timeout(LOOK, acks.many.notified()).await;
             }
-            Left::Due => tokio::time::sleep(COLLECT).await,
+            Left::Due => tokio::time::sleep(SINGLES_EVERY).await,
         }
         let (batch, remaining, open) = acks.take();
         left = remaining;

@@ -1,5 +1,6 @@
-//! Publishing with confirms: a few tasks, each with an AMQP channel of its own, since the confirms
-//! of one channel can only be told apart when a single task publishes on it.
+//! Publishing with confirms: one task with an AMQP channel of its own, since the confirms of one channel
+//! can only be told apart when a single task publishes on it. A second channel would halve the number of
+//! publishes that one confirm answers.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -24,12 +25,10 @@ use crate::domain::ids::TurnId;
 use crate::fault::{self, Point};
 use crate::topology::Partition;
 
-/// Publishing tasks. A partition always goes to the same one, which keeps its order.
-const TASKS: usize = 4;
-/// Publishes that wait for one task.
-const WAITING_MAX: usize = 512;
-/// Publishes of one task that are written and not yet confirmed.
-const UNCONFIRMED_MAX: usize = 128;
+/// Publishes that wait to be written.
+const WAITING_MAX: usize = 2_048;
+/// Publishes that are written and not yet confirmed.
+const UNCONFIRMED_MAX: usize = 512;
 /// Doorbells that wait to be written.
 const DOORBELLS_MAX: usize = 4_096;
 /// How often the broker is asked whether it still takes jobs.
@@ -58,7 +57,7 @@ enum Target {
 /// The publishing end of one incarnation.
 #[derive(Debug)]
 pub(super) struct Publishers {
-    tasks: Vec<mpsc::Sender<Ask>>,
+    asks: mpsc::Sender<Ask>,
     doorbells: Courier,
 }
 
@@ -79,13 +78,9 @@ impl Publishers {
     }
 
     async fn ask(&self, target: Target, body: Bytes) -> Result<(), PublishError> {
-        let task = match target {
-            Target::Partition(partition, _) => usize::from(partition.0) % self.tasks.len(),
-            Target::Probe => 0,
-        };
         let (done, answer) = oneshot::channel();
         let ask = Ask { target, body, deadline: Instant::now() + DEADLINE, done };
-        self.tasks[task].try_send(ask).map_err(|error| match error {
+        self.asks.try_send(ask).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => PublishError::Unavailable("too many wait"),
             mpsc::error::TrySendError::Closed(_) => PublishError::Unavailable("no connection"),
         })?;
@@ -98,14 +93,10 @@ impl Publishers {
 pub(super) async fn run(shared: &Arc<Shared>, link: &Arc<Link>) -> Result<(), Error> {
     declare::all(shared, link).await?;
     let mut running = JoinSet::new();
-    let mut tasks = Vec::with_capacity(TASKS);
-    for _ in 0..TASKS {
-        let channel = link.open_channel().await?;
-        link.call(channel.confirm_select(ConfirmSelectOptions::default())).await?;
-        let (ask_tx, ask_rx) = mpsc::channel(WAITING_MAX);
-        tasks.push(ask_tx);
-        running.spawn(publish_all(Arc::clone(shared), Arc::clone(link), channel, ask_rx));
-    }
+    let channel = link.open_channel().await?;
+    link.call(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+    let (asks, ask_rx) = mpsc::channel(WAITING_MAX);
+    running.spawn(publish_all(Arc::clone(shared), Arc::clone(link), channel, ask_rx));
     let channel = link.open_channel().await?;
     let (doorbells, work) = courier::open(
         Arc::clone(link),
@@ -114,7 +105,7 @@ pub(super) async fn run(shared: &Arc<Shared>, link: &Arc<Link>) -> Result<(), Er
         (shared.metrics.clone(), Dropped::Doorbell),
     );
     running.spawn(work);
-    let publishers = Arc::new(Publishers { tasks, doorbells });
+    let publishers = Arc::new(Publishers { asks, doorbells });
     let first = publishers.ask(Target::Probe, Bytes::new()).await;
     if first.is_ok() {
         shared.publishers.store(Some(Arc::clone(&publishers)));
@@ -142,7 +133,7 @@ async fn probe(publishers: &Publishers, link: &Link) {
     }
 }
 
-/// One task: writes in the order of asking, and answers as the confirms come.
+/// Writes in the order of asking, and answers as the confirms come.
 async fn publish_all(
     shared: Arc<Shared>,
     link: Arc<Link>,

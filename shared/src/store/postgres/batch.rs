@@ -1,5 +1,8 @@
-//! One round trip for all that is ready: a worker that is free takes what waits, nobody waits for
-//! company. Bounded in items and bytes; with a key, one item per key in a group, later ones wait.
+//! One round trip for all that is ready: the worker takes what waits as soon as it is free. Bounded in
+//! items and bytes; with a key, one item per key in a group, later ones wait.
+//!
+//! Who comes alone waits for nobody. Under load groups keep a distance, since much of what a group costs
+//! the database does not depend on its size.
 //!
 //! A group is all or nothing. When the database refuses its data, halves of it are tried, and so on,
 //! until the one that it refuses stands alone: nobody pays for a neighbour.
@@ -7,10 +10,11 @@
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::error::late;
 use super::pool::DEADLINE;
@@ -18,6 +22,8 @@ use crate::store::StoreError;
 
 /// Items that wait for a worker, at most; beyond them callers wait for room.
 const QUEUE: usize = 2_048;
+/// A group of so many is company, see [`Work::PACE`].
+const COMPANY: usize = 3;
 /// What a group may weigh, in bytes, besides its first item.
 const GROUP_BYTES: usize = 8 * 1024 * 1024;
 
@@ -28,6 +34,8 @@ pub(super) trait Work: Clone + Send + Sync + 'static {
     type Key: Eq + Hash + Send;
     /// Most items in a group.
     const GROUP: usize;
+    /// After a group with company, the next begins so long after it began, or when it is full.
+    const PACE: Duration = Duration::from_millis(4);
 
     /// Items with equal keys never share a group.
     fn key(item: &Self::Item) -> Option<Self::Key>;
@@ -51,21 +59,20 @@ struct Waiting<W: Work> {
     answer_tx: oneshot::Sender<Result<W::Answer, StoreError>>,
 }
 
-/// Items that no group has taken yet.
+/// Items that no group has taken yet, one worker's.
 struct Feed<W: Work> {
     waiting_rx: mpsc::Receiver<Waiting<W>>,
     /// Taken from the channel, but its key was already in the group.
     held: VecDeque<Waiting<W>>,
+    /// The next group is not to begin before, unless it is full.
+    paced: Option<Instant>,
 }
 
 impl<W: Work> Batcher<W> {
-    /// Starts `workers` tasks, which end when the batcher is dropped.
-    pub(super) fn start(work: &W, workers: usize, tasks: &mut JoinSet<()>) -> Self {
+    /// Starts the worker, which ends when the batcher is dropped.
+    pub(super) fn start(work: W, tasks: &mut JoinSet<()>) -> Self {
         let (waiting_tx, waiting_rx) = mpsc::channel(QUEUE);
-        let feed = Arc::new(Mutex::new(Feed { waiting_rx, held: VecDeque::new() }));
-        for _ in 0..workers {
-            tasks.spawn(serve(work.clone(), Arc::clone(&feed)));
-        }
+        tasks.spawn(serve(work, Feed { waiting_rx, held: VecDeque::new(), paced: None }));
         Self { waiting_tx }
     }
 
@@ -81,9 +88,8 @@ impl<W: Work> Batcher<W> {
     }
 }
 
-async fn serve<W: Work>(work: W, feed: Arc<Mutex<Feed<W>>>) {
-    loop {
-        let Some(group) = feed.lock().await.next_group().await else { return };
+async fn serve<W: Work>(work: W, mut feed: Feed<W>) {
+    while let Some(group) = feed.next_group().await {
         let (items, answers): (Vec<_>, Vec<_>) =
             group.into_iter().map(|waiting| (waiting.item, waiting.answer_tx)).unzip();
         let mut answers = answers.into_iter();
@@ -117,25 +123,32 @@ fn each<T>(
 }
 
 impl<W: Work> Feed<W> {
-    /// Waits for a first item, then takes what is there. `None` when the batcher is gone.
+    /// Waits for a first item, then takes what is there, and what comes until the group may begin.
+    /// `None` when the batcher is gone.
     async fn next_group(&mut self) -> Option<Vec<Waiting<W>>> {
-        loop {
-            let mut group = Group { items: Vec::new(), keys: HashSet::new(), bytes: 0 };
-            for waiting in std::mem::take(&mut self.held) {
-                self.held.extend(group.take(waiting));
-            }
-            if group.items.is_empty() {
-                let first = self.waiting_rx.recv().await?;
-                self.held.extend(group.take(first));
-            }
-            while !group.is_full() && self.held.len() < W::GROUP {
-                let Ok(waiting) = self.waiting_rx.try_recv() else { break };
-                self.held.extend(group.take(waiting));
-            }
-            if !group.items.is_empty() {
-                return Some(group.items);
-            }
+        let mut group = Group { items: Vec::new(), keys: HashSet::new(), bytes: 0 };
+        for waiting in std::mem::take(&mut self.held) {
+            self.held.extend(group.take(waiting));
         }
+        while group.items.is_empty() {
+            let first = self.waiting_rx.recv().await?;
+            self.held.extend(group.take(first));
+        }
+        let mut paced = self.paced.map(|at| Box::pin(tokio::time::sleep_until(at)));
+        while !group.is_full() && self.held.len() < W::GROUP {
+            let next = match (self.waiting_rx.try_recv(), &mut paced) {
+                (Ok(waiting), _) => waiting,
+                (Err(_), None) => break,
+                (Err(_), Some(paced)) => tokio::select! {
+                    biased;
+                    () = paced => break,
+                    Some(waiting) = self.waiting_rx.recv() => waiting,
+                },
+            };
+            self.held.extend(group.take(next));
+        }
+        self.paced = (group.items.len() >= COMPANY).then(|| Instant::now() + W::PACE);
+        Some(group.items)
     }
 }
 

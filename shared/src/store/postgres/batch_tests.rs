@@ -1,4 +1,4 @@
-use std::sync::Mutex as StdMutex;
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
@@ -13,7 +13,7 @@ type Groups = Vec<Vec<(u32, usize)>>;
 /// Records its groups; items are (key, weight), key 0 standing for none.
 #[derive(Clone, Debug)]
 struct Recorder {
-    groups: Arc<StdMutex<Groups>>,
+    groups: Arc<Mutex<Groups>>,
     /// A permit for each group that a worker has taken.
     taken: Arc<Semaphore>,
     gate: Arc<Semaphore>,
@@ -58,7 +58,7 @@ impl Work for Recorder {
 async fn groups_of(items: &[(u32, usize)]) -> Groups {
     let recorder = Recorder::closed();
     let mut tasks = JoinSet::new();
-    let batcher = Batcher::start(&recorder, 1, &mut tasks);
+    let batcher = Batcher::start(recorder.clone(), &mut tasks);
     let rest = async {
         recorder.holds_one().await;
         let asked = join_all(items.iter().map(|item| batcher.ask(*item)));
@@ -104,7 +104,7 @@ async fn a_heavy_item_closes_its_group() {
 async fn an_item_that_is_refused_is_found_by_halving_and_nobody_pays_for_it() {
     let recorder = Recorder::closed();
     let mut tasks = JoinSet::new();
-    let batcher = Batcher::start(&recorder, 1, &mut tasks);
+    let batcher = Batcher::start(recorder.clone(), &mut tasks);
     let items = [1, 2, REFUSED, 4];
     let asked = join_all(items.iter().map(|item| batcher.ask((*item, 0))));
     let (answers, ()) = tokio::join!(biased; asked, async { recorder.gate.add_permits(100) });
@@ -123,7 +123,7 @@ async fn an_item_that_is_refused_is_found_by_halving_and_nobody_pays_for_it() {
 async fn what_nobody_waits_for_any_more_is_not_done() {
     let recorder = Recorder::closed();
     let mut tasks = JoinSet::new();
-    let batcher = Batcher::start(&recorder, 1, &mut tasks);
+    let batcher = Batcher::start(recorder.clone(), &mut tasks);
     {
         // The first occupies the worker, the second waits, then both callers leave.
         let (one, two) = (batcher.ask((1, 1)), batcher.ask((2, 1)));
@@ -148,7 +148,34 @@ async fn what_nobody_waits_for_any_more_is_not_done() {
 async fn a_worker_that_hangs_is_reported_as_a_database_that_is_away() {
     let recorder = Recorder::closed();
     let mut tasks = JoinSet::new();
-    let batcher = Batcher::start(&recorder, 1, &mut tasks);
+    let batcher = Batcher::start(recorder.clone(), &mut tasks);
     let answer = batcher.ask((1, 1)).await;
     assert!(matches!(answer, Err(StoreError::Away(_))), "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_group_with_company_the_next_waits_for_its_own_and_who_comes_alone_waits_for_nobody()
+ {
+    let recorder = Recorder::closed();
+    recorder.gate.add_permits(100);
+    let mut tasks = JoinSet::new();
+    let batcher = Batcher::start(recorder.clone(), &mut tasks);
+    let begun = Instant::now();
+    assert_eq!(batcher.ask((1, 1)).await, Ok(10));
+    assert_eq!(batcher.ask((2, 1)).await, Ok(20));
+    assert_eq!(begun.elapsed(), Duration::ZERO, "one after the other, each alone");
+    let company = || join_all([3, 4, 5].map(|item| batcher.ask((item, 1))));
+    company().await;
+    let begun = Instant::now();
+    let late = async {
+        tokio::time::sleep(Recorder::PACE / 2).await;
+        batcher.ask((7, 1)).await
+    };
+    assert_eq!(tokio::join!(batcher.ask((6, 1)), late), (Ok(60), Ok(70)));
+    assert!(begun.elapsed() >= Recorder::PACE, "{:?}", begun.elapsed());
+    assert_eq!(recorder.groups.lock().unwrap().last(), Some(&vec![(6, 1), (7, 1)]));
+    company().await;
+    let begun = Instant::now();
+    join_all([3, 4, 5, 6].map(|item| batcher.ask((item, 1)))).await;
+    assert_eq!(begun.elapsed(), Duration::ZERO, "a full group waits for nothing");
 }

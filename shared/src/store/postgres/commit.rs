@@ -1,9 +1,11 @@
 //! The committer: one group, one transaction, one round trip.
 //!
-//! The conversations' rows are locked in the order of their ids first, then one statement at a fresh
-//! snapshot (READ COMMITTED) moves the versions that match and inserts for the winners alone. Without
-//! the lock two groups could deadlock, and `head` could be read before a settlement that the update
-//! then waits for.
+//! One statement moves the versions that match and inserts for the winners alone. Its update takes the
+//! conversations in the order of their ids, and a row that it had to wait for is looked at again: whoever
+//! held it has moved the version or erased the row.
+//!
+//! A group with deliveries locks its conversations first, so that the statement has a snapshot (READ
+//! COMMITTED) from after the locks: `head` must not be read before a settlement that the update waits for.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -107,15 +109,18 @@ impl Work for Committer {
 
 type Won = HashMap<Uuid, Committed>;
 
-/// Sends the four messages without waiting in between. When one fails, the server skips the rest and
-/// its `commit` rolls back; the first error is the one that tells why.
+/// Sends its messages without waiting in between. When one fails, the server skips the rest and its
+/// `commit` rolls back; the first error is the one that tells why.
 async fn transact(client: &Held, items: &[(Uuid, TurnCommit)]) -> Result<Won, StoreError> {
-    let lock = client.prepare_cached(LOCK).await?;
     let statement = client.prepare_cached(&statement()).await?;
     let columns = Columns::of(items);
     let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
-    let ids: [&(dyn ToSql + Sync); 2] = [&columns.ids, &count];
     let parameters = columns.parameters(&count);
+    if columns.bodies.is_empty() {
+        return all_won(&client.query(&statement, &parameters).await?);
+    }
+    let lock = client.prepare_cached(LOCK).await?;
+    let ids: [&(dyn ToSql + Sync); 2] = [&columns.ids, &count];
     let (begun, locked, won, committed) = join4(
         client.batch_execute("begin"),
         client.execute(&lock, &ids),
@@ -130,7 +135,11 @@ async fn transact(client: &Held, items: &[(Uuid, TurnCommit)]) -> Result<Won, St
     locked?;
     let won = won?;
     committed?;
-    Ok(won.iter().map(committed_row).collect::<Result<_, _>>()?)
+    all_won(&won)
+}
+
+fn all_won(rows: &[Row]) -> Result<Won, StoreError> {
+    Ok(rows.iter().map(committed_row).collect::<Result<_, _>>()?)
 }
 
 fn statement() -> Cow<'static, str> {

@@ -3,6 +3,7 @@
 //! heads, read what is lowest now.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use futures_util::future::{join3, join4};
 use tokio_postgres::types::ToSql;
@@ -106,7 +107,7 @@ pub(super) struct Outcome {
     pub(super) seen: u32,
     pub(super) record: Option<AttemptRecord>,
     pub(super) verdict: Plain,
-    pub(super) wait: std::time::Duration,
+    pub(super) wait: Duration,
 }
 
 /// The attempt number that the row shows afterwards: the log's, which an unclaimed POST counts up.
@@ -139,6 +140,8 @@ impl Work for Settler {
     type Answer = Settlement;
     type Key = ConversationId;
     const GROUP: usize = 64;
+    /// Nobody but the conversation's next delivery waits for an outcome.
+    const PACE: Duration = Duration::from_millis(8);
 
     fn key(item: &Outcome) -> Option<ConversationId> {
         Some(item.place.conversation)
