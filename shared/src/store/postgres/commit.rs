@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use futures_util::future::join4;
+use futures_util::future::{join, join4};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -117,7 +117,8 @@ async fn transact(client: &Held, items: &[(Uuid, TurnCommit)]) -> Result<Won, St
     let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
     let parameters = columns.parameters(&count);
     if columns.bodies.is_empty() {
-        return all_won(&client.query(&statement, &parameters).await?);
+        let sent = client.query(&statement, &parameters);
+        return all_won(&join(sent, fault::settled(Point::TurnInTransaction)).await.0?);
     }
     let lock = client.prepare_cached(LOCK).await?;
     let ids: [&(dyn ToSql + Sync); 2] = [&columns.ids, &count];
