@@ -34,6 +34,7 @@ pub(crate) fn wait<B: Broker, S: Deliveries + Turns>(room: &Arc<Room<B, S>>, due
     let drain = Arc::clone(room);
     let _handle = room.lifecycle.spawn(async move {
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = drain.serve(&channel) => return,
         }
@@ -50,6 +51,7 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
             if let Some((wait, changed)) = self.gates.pause(channel) {
                 let wait = if wait.is_zero() { TRIED } else { wait };
                 tokio::select! {
+                    biased;
                     () = changed.notified() => {}
                     () = tokio::time::sleep(wait) => {}
                 }

@@ -59,13 +59,22 @@ impl Running {
 
 /// Starts delivering on the ground's life: when that is drained, no further attempt begins, running ones
 /// get a few seconds to end, and what is left is handed over.
-#[expect(clippy::unused_async, reason = "rooms are started alike, and others do wait")]
 pub async fn start<B: Broker, S: Deliveries + Turns>(
     ground: Ground<B, S>,
     settings: &Settings,
 ) -> Result<Running, StartError> {
-    let metrics = Metrics::register(&ground.metrics)?;
     let client = egress::Client::new(&settings.egress, own_listeners(settings))?;
+    start_with(ground, settings, client).await
+}
+
+/// As [`start`], with a way out of one's own.
+#[expect(clippy::unused_async, reason = "rooms are started alike, and others do wait")]
+pub async fn start_with<B: Broker, S: Deliveries + Turns>(
+    ground: Ground<B, S>,
+    settings: &Settings,
+    client: egress::Client,
+) -> Result<Running, StartError> {
+    let metrics = Metrics::register(&ground.metrics)?;
     let room = Arc::new(Room::new(&ground, settings, client, metrics.clone()));
     let gates = room.gates.clone();
     sweep::start(&ground, "deliverer", move || gates.open())?;

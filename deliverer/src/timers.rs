@@ -72,6 +72,7 @@ pub(crate) fn set<B: Broker, S: Deliveries + Turns>(
     let timer = Arc::clone(room);
     let _handle = room.lifecycle.spawn(async move {
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = tokio::time::sleep_until(at + LATER) => timer.ring(partition, conversation, at),
         }

@@ -23,12 +23,14 @@ impl<B: Broker, S: Turns> Drain<B, S> {
     pub(crate) async fn run(self, stop: CancellationToken) {
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 lost = self.drain() => if let Err(lost) = lost {
                     tracing::warn!(reason = %lost.0, "the consumer of dead turns ended");
                 },
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(WAIT) => {}
             }

@@ -90,6 +90,7 @@ impl<B: Broker> Watch<B> {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 _ = tick.tick() => self.look(&mut announced).await,
             }

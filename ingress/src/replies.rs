@@ -30,6 +30,7 @@ pub(crate) async fn take<B: Broker, S: Store>(
 ) {
     loop {
         let body = tokio::select! {
+            biased;
             () = room.answered.cancelled() => return,
             body = replies.recv() => body,
         };
@@ -65,6 +66,7 @@ pub(crate) async fn rescue<B: Broker, S: Store>(room: Arc<Room<B, S>>) {
         }
         let pause = tokio::time::sleep(RESCUE_EVERY);
         tokio::select! {
+            biased;
             changed = address.changed() => if changed.is_err() { return },
             () = pause => {}
             () = room.answered.cancelled() => return,

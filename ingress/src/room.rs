@@ -84,6 +84,7 @@ pub(crate) async fn listen<B: Broker, S: Store>(
     let stop = room.ground.lifecycle.stop();
     loop {
         let heard = tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             heard = announcements.recv() => heard,
         };
@@ -113,6 +114,7 @@ pub(crate) async fn forget<B: Broker, S: Store>(room: Arc<Room<B, S>>) {
         }
     };
     tokio::select! {
+        biased;
         () = stop.cancelled() => {}
         () = every => {}
     }
@@ -141,6 +143,7 @@ pub(crate) async fn watch_store<B: Broker, S: Store>(room: Arc<Room<B, S>>) {
         }
     };
     tokio::select! {
+        biased;
         () = stop.cancelled() => {}
         () = watching => {}
     }

@@ -54,6 +54,7 @@ pub(crate) async fn serve<B: Broker, S: Store>(room: Arc<Room<B, S>>, listener: 
     tokio::pin!(linger);
     loop {
         let accepted = tokio::select! {
+            biased;
             () = &mut linger => break,
             accepted = accept(&listener, &places) => accepted,
         };
@@ -133,6 +134,7 @@ async fn connection<B: Broker, S: Store>(
     let served = http.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(served);
     let ended = tokio::select! {
+        biased;
         ended = served.as_mut() => ended,
         () = closing.cancelled() => {
             served.as_mut().graceful_shutdown();

@@ -4,11 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::time::Instant;
+
 /// Tells the time of day: the machine's, or one that a test moves.
 #[derive(Clone, Debug)]
 pub enum Clock {
     Real,
     Manual(Arc<AtomicU64>),
+    /// Goes with the runtime's clock, which a test can pause.
+    Runtime {
+        unix_ms: u64,
+        since: Instant,
+    },
 }
 
 impl Clock {
@@ -17,18 +24,24 @@ impl Clock {
         Self::Manual(Arc::new(AtomicU64::new(unix_ms)))
     }
 
+    /// A clock that shows `unix_ms` now and goes on with the runtime's.
+    pub fn with_runtime(unix_ms: u64) -> Self {
+        Self::Runtime { unix_ms, since: Instant::now() }
+    }
+
     /// Milliseconds since the Unix epoch.
     pub fn unix_ms(&self) -> u64 {
         match self {
             Self::Real => wall_ms(),
             Self::Manual(ms) => ms.load(Ordering::SeqCst),
+            Self::Runtime { unix_ms, since } => unix_ms + as_ms(since.elapsed()),
         }
     }
 
-    /// Moves a manual clock on; a real one does not listen.
+    /// Moves a manual clock on; others do not listen.
     pub fn advance(&self, by: Duration) {
         if let Self::Manual(ms) = self {
-            ms.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+            ms.fetch_add(as_ms(by), Ordering::SeqCst);
         }
     }
 }
@@ -36,5 +49,9 @@ impl Clock {
 #[expect(clippy::disallowed_methods, reason = "this file is the wall clock")]
 fn wall_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    as_ms(since)
+}
+
+fn as_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

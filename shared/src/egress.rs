@@ -12,11 +12,13 @@ pub mod guard;
 mod networks;
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -100,11 +102,20 @@ impl Error {
 
 type Connector = Bounded<HttpsConnector<Dialler>>;
 
+/// Answers in the place of the network, in a simulation.
+pub trait StandIn: fmt::Debug + Send + Sync {
+    /// What a call comes to; the caller's deadline holds.
+    fn answer(&self, request: Request) -> BoxFuture<'static, Result<Response, Error>>;
+}
+
 /// Makes calls; cheap to clone, connections are pooled.
 #[derive(Clone, Debug)]
-pub struct Client {
-    http: legacy::Client<Connector, Full<Bytes>>,
-    guard: Arc<Guard>,
+pub struct Client(Way);
+
+#[derive(Clone, Debug)]
+enum Way {
+    Network { http: legacy::Client<Connector, Full<Bytes>>, guard: Arc<Guard> },
+    StandIn(Arc<dyn StandIn>),
 }
 
 impl Client {
@@ -139,30 +150,38 @@ impl Client {
             .http2_keep_alive_interval(Duration::from_secs(10))
             .http2_keep_alive_timeout(Duration::from_secs(5))
             .build(Bounded { connector, limit: CONNECT_MAX });
-        Ok(Self { http, guard })
+        Ok(Self(Way::Network { http, guard }))
+    }
+
+    /// A client whose calls never leave the process.
+    pub fn simulated(stand_in: Arc<dyn StandIn>) -> Self {
+        Self(Way::StandIn(stand_in))
     }
 
     /// Makes a call. Cancel safe in the sense that dropping it closes or frees its connection.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
-        self.guard.target(&request.url)?;
-        let (deadline, response_max) = (request.deadline, request.response_max);
-        let request = to_http(request)?;
-        tokio::time::timeout(deadline, self.exchange(request, response_max))
-            .await
-            .unwrap_or(Err(Error::Timeout))
+        let deadline = request.deadline;
+        let answered = match &self.0 {
+            Way::Network { http, guard } => {
+                guard.target(&request.url)?;
+                tokio::time::timeout(deadline, exchange(http, request)).await
+            }
+            Way::StandIn(way) => tokio::time::timeout(deadline, way.answer(request)).await,
+        };
+        answered.unwrap_or(Err(Error::Timeout))
     }
+}
 
-    async fn exchange(
-        &self,
-        request: http::Request<Full<Bytes>>,
-        response_max: usize,
-    ) -> Result<Response, Error> {
-        let response = self.http.request(request).await.map_err(|error| classify(&error))?;
-        fault::point(Point::CallHead);
-        let (head, body) = response.into_parts();
-        let (body, truncated) = read(body, response_max).await?;
-        Ok(Response { status: head.status, headers: head.headers, body, truncated })
-    }
+async fn exchange(
+    http: &legacy::Client<Connector, Full<Bytes>>,
+    request: Request,
+) -> Result<Response, Error> {
+    let response_max = request.response_max;
+    let response = http.request(to_http(request)?).await.map_err(|error| classify(&error))?;
+    fault::point(Point::CallHead);
+    let (head, body) = response.into_parts();
+    let (body, truncated) = read(body, response_max).await?;
+    Ok(Response { status: head.status, headers: head.headers, body, truncated })
 }
 
 fn to_http(request: Request) -> Result<http::Request<Full<Bytes>>, Error> {

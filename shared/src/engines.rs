@@ -240,6 +240,7 @@ async fn listen(
 ) {
     loop {
         let body = tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             body = heard.recv() => body,
         };
@@ -262,6 +263,7 @@ async fn follow(
         let now = health.borrow_and_update().clone();
         tell(&now);
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             changed = health.changed() => if changed.is_err() { return },
         }

@@ -308,6 +308,7 @@ impl<H: Handler, A: Acker> State<H, A> {
                 }
             }
             tokio::select! {
+                biased;
                 () = bell.notified() => {}
                 () = self.closing.cancelled() => {}
                 () = tokio::time::sleep(LINGER) => lingered = true,
@@ -342,6 +343,7 @@ impl<H: Handler, A: Acker> State<H, A> {
     async fn keep_stray(self: Arc<Self>, job: Job, why: Undecodable) {
         let tag = job.tag;
         let fate = tokio::select! {
+            biased;
             fate = self.handler.stray(job, why) => fate,
             () = self.abort.cancelled() => return,
         };

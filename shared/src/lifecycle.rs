@@ -71,6 +71,7 @@ impl Signals {
     /// Waits for the next one. Cancel safe.
     pub async fn next(&mut self) {
         tokio::select! {
+            biased;
             _ = self.terminate.recv() => tracing::info!("SIGTERM: stopping"),
             _ = self.interrupt.recv() => tracing::info!("SIGINT: stopping"),
         }

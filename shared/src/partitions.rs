@@ -100,6 +100,7 @@ impl<B: Broker, H: Handler> Owner<B, H> {
         let mut failures = 0;
         loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
             }

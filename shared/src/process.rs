@@ -154,6 +154,7 @@ pub async fn live(
     admin_task.spawn(admin::serve(admin, router, admin_stop.cancelled_owned()));
 
     let opened = tokio::select! {
+        biased;
         () = signals.next() => return Ok(()),
         opened = engines::open_patiently(&settings, options, &metrics, &readiness) => opened?,
     };
@@ -193,6 +194,7 @@ impl Part {
         }
         let (broker, lifecycle) = (ground.broker.clone(), ground.lifecycle.clone());
         let started = tokio::select! {
+            biased;
             () = self.signals.next() => Ok(Vec::new()),
             started = rooms.start(ground, self.settings.clone()) => match started {
                 Ok(stages) => {
@@ -209,6 +211,7 @@ impl Part {
             Err(error) => (Vec::new(), Some(Failure::from(error))),
         };
         tokio::select! {
+            biased;
             () = self.signals.next() => {
                 return Err(Failure::other("a second signal: stopped at once"));
             }

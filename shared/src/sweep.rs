@@ -44,6 +44,7 @@ pub fn start<B: Broker, S: Deliveries>(
     let stop = ground.lifecycle.stop();
     let _handle = ground.lifecycle.spawn(async move {
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = sweeper.run(first) => {}
         }

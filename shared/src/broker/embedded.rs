@@ -150,6 +150,7 @@ impl EmbeddedBroker {
                 }
                 health.send_replace(now);
                 tokio::select! {
+                    biased;
                     () = closed.cancelled() => break,
                     changed = database.changed() => if changed.is_err() { break },
                 }

@@ -97,6 +97,7 @@ async fn race(addrs: &[SocketAddr]) -> Result<TcpStream, DialError> {
         }
         let stagger = tokio::time::sleep(STAGGER);
         tokio::select! {
+            biased;
             Some(connected) = running.next() => match connected {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = error,

@@ -50,6 +50,7 @@ async fn run<S: Store>(
     let mut wait = CALM.mul_f64(entropy.chance());
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
         }

@@ -125,6 +125,7 @@ impl<B: Broker> Task<B> {
         let room = || self.room.to_owned();
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 _ = tick.tick() => self.say(&Announcement::Alive { process: self.members.me, room: room() }).await,
                 heard = announcements.recv() => match heard {

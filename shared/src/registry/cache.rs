@@ -66,6 +66,7 @@ impl Cache {
         loop {
             let wait = tokio::time::sleep(REFRESH);
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = self.0.refresh.notified() => {}
                 () = wait => {}

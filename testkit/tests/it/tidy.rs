@@ -111,6 +111,25 @@ fn no_file_is_longer_than_the_wall_and_each_opens_with_its_duty() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// Chance decides nowhere: a simulation with one seed goes one way.
+#[test]
+fn every_choice_between_futures_has_an_order() {
+    let found = offences(|name, text| {
+        let product = ROOMS
+            .iter()
+            .chain(&["shared"])
+            .any(|crate_name| name.starts_with(&format!("{crate_name}/src/")));
+        let lines: Vec<_> = text.lines().map(str::trim).collect();
+        let bare = |pair: &&[&str]| pair[0].ends_with("select! {") && pair[1] != "biased;";
+        lines
+            .windows(2)
+            .find(bare)
+            .filter(|_| product)
+            .map(|_| format!("{name}: an unordered select!"))
+    });
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
 #[test]
 fn modules_are_files_beside_their_folders() {
     let found = offences(|name, _| {

@@ -56,6 +56,7 @@ impl Consumer {
         let (sent, ended) = (Arc::clone(&acks), link.ended.clone());
         let sender = Some(shared.tracker.spawn(async move {
             tokio::select! {
+                biased;
                 () = ended.cancelled() => sent.close(),
                 () = acks::send_all(&sent) => {}
             }

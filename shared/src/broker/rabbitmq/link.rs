@@ -132,6 +132,7 @@ impl Link {
         let mut events = std::pin::pin!(events);
         loop {
             let event = tokio::select! {
+                biased;
                 () = self.ended.cancelled() => break,
                 event = timeout(LOOK_EVERY, events.next()) => event,
             };

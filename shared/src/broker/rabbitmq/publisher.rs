@@ -125,6 +125,7 @@ pub(super) async fn run(shared: &Arc<Shared>, link: &Arc<Link>) -> Result<(), Er
 async fn probe(publishers: &Publishers, link: &Link) {
     loop {
         tokio::select! {
+            biased;
             () = link.ended.cancelled() => return,
             () = tokio::time::sleep(PROBE_EVERY) => {}
         }

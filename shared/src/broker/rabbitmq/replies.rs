@@ -57,6 +57,7 @@ pub(super) async fn run(shared: &Arc<Shared>, link: &Arc<Link>) -> Result<(), Er
     // Nobody listening is no error.
     let read_announcements = each(announcements, move |body| drop(told.announcements.send(body)));
     tokio::select! {
+        biased;
         () = link.ended.cancelled() => {}
         () = read_replies => {}
         () = read_announcements => {}

@@ -33,6 +33,7 @@ pub(super) async fn run(shared: &Arc<Shared>, link: &Arc<Link>) -> Result<(), Er
     shared.consuming.send_replace(Some(Arc::clone(link)));
     if shared.config.consume_unrouted {
         tokio::select! {
+            biased;
             () = link.ended.cancelled() => {}
             () = take_in_unrouted(shared, link) => {}
         }

@@ -60,6 +60,7 @@ pub(super) async fn supervise(shared: Arc<Shared>, role: Role) {
         );
         shared.metrics.reconnected(role.as_str());
         tokio::select! {
+            biased;
             () = shared.stop.cancelled() => {}
             () = tokio::time::sleep(wait) => {}
         }
@@ -85,6 +86,7 @@ async fn incarnation(shared: &Arc<Shared>, role: Role, link: Arc<Link>) -> Resul
     };
     let ended = async {
         tokio::select! {
+            biased;
             () = shared.stop.cancelled() => link.ended.cancel(),
             () = link.ended.cancelled() => {}
         }
