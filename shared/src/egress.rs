@@ -114,7 +114,7 @@ pub struct Client(Way);
 
 #[derive(Clone, Debug)]
 enum Way {
-    Network { http: legacy::Client<Connector, Full<Bytes>>, guard: Arc<Guard> },
+    Network { http: Box<legacy::Client<Connector, Full<Bytes>>>, guard: Arc<Guard> },
     StandIn(Arc<dyn StandIn>),
 }
 
@@ -150,7 +150,7 @@ impl Client {
             .http2_keep_alive_interval(Duration::from_secs(10))
             .http2_keep_alive_timeout(Duration::from_secs(5))
             .build(Bounded { connector, limit: CONNECT_MAX });
-        Ok(Self(Way::Network { http, guard }))
+        Ok(Self(Way::Network { http: Box::new(http), guard }))
     }
 
     /// A client whose calls never leave the process.
