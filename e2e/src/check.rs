@@ -46,6 +46,8 @@ pub enum Kind {
     ReplyLost,
     /// Two POSTs of one delivery with different bytes.
     ReplyChanged,
+    /// One answer in POSTs with different ids, so that the receiver cannot tell a repetition.
+    ReplyDuplicated,
     /// First POSTs that succeeded, not in the order of the turns.
     DeliveredOutOfOrder,
     /// Nothing to look at: a run in which too little was accepted shows nothing.
@@ -65,7 +67,7 @@ impl fmt::Display for Verdict {
             f,
             "{word}: {} conversations, {} sends, {} accepted, {} unknown ({} took effect); \
              lost {}, unexpected {}, duplicated {}, reordered {}, forked {}, replies lost {}, \
-             changed {}, out of order {}, vacuous {}; repeated POSTs {}, of them after a 2xx {}",
+             changed {}, under two ids {}, out of order {}, vacuous {}; repeated POSTs {}, of them after a 2xx {}",
             self.conversations,
             self.sends,
             self.accepted,
@@ -78,6 +80,7 @@ impl fmt::Display for Verdict {
             self.count(Kind::Forked),
             self.count(Kind::ReplyLost),
             self.count(Kind::ReplyChanged),
+            self.count(Kind::ReplyDuplicated),
             self.count(Kind::DeliveredOutOfOrder),
             self.count(Kind::Vacuous),
             self.repeated_posts,
@@ -180,11 +183,16 @@ fn forks(thread: &Thread, found: &mut impl FnMut(Kind, String)) {
 fn deliveries(thread: &Thread, found: &mut impl FnMut(Kind, String)) -> (usize, usize) {
     let mut bodies: HashMap<&str, u64> = HashMap::new();
     let mut succeeded: HashMap<&str, bool> = HashMap::new();
+    let mut ids: HashMap<u32, &str> = HashMap::new();
     let (mut repeated, mut duplicate) = (0, 0);
     let mut order = Vec::new();
     for post in &thread.posts {
         let id = post.webhook_id.as_str();
         let seq = post.list.last().copied().unwrap_or_default();
+        let first = *ids.entry(seq).or_insert(id);
+        if first != id {
+            found(Kind::ReplyDuplicated, format!("the answer to message {seq}: {first} and {id}"));
+        }
         if let Some(before) = bodies.insert(id, post.body) {
             repeated += 1;
             if before != post.body {

@@ -32,14 +32,39 @@ pub struct Rig {
     _endpoint: Endpoint,
 }
 
+/// What a run may want otherwise.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `None`: the one that lies beside this program.
+    pub binary: Option<PathBuf>,
+    /// How long the bot takes for an answer.
+    pub thinks: Duration,
+    /// The deadline of one POST.
+    pub post_deadline: &'static str,
+    /// More settings of the product.
+    pub settings: Vec<(&'static str, &'static str)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { binary: None, thinks: Duration::ZERO, post_deadline: "15s", settings: Vec::new() }
+    }
+}
+
 impl Rig {
     pub async fn start(shape: Shape, script: Script) -> Result<Self> {
+        Self::start_with(shape, script, Options::default()).await
+    }
+
+    pub async fn start_with(shape: Shape, script: Script, options: Options) -> Result<Self> {
         let history = History::default();
-        let bot = AppendBot::start(Duration::ZERO).await?;
+        let bot = AppendBot::start(options.thinks).await?;
         let endpoint = Endpoint::start(history.clone(), script).await?;
-        let registry = registry(&bot.url(), &endpoint.url());
-        let settings = [("egress.allow", "127.0.0.0/8"), ("log.level", "info")];
-        let system = System::start(&binary()?, shape, &registry, &settings).await?;
+        let registry = registry(&bot.url(), &endpoint.url(), options.post_deadline);
+        let mut settings = vec![("egress.allow", "127.0.0.0/8"), ("log.level", "info")];
+        settings.extend(options.settings);
+        let binary = options.binary.map_or_else(binary, Ok)?;
+        let system = System::start(&binary, shape, &registry, &settings).await?;
         let line = |path: String, asynchronous| Line {
             hosts: system.hosts(),
             path,
@@ -122,7 +147,7 @@ pub fn binary() -> Result<PathBuf> {
     found.context("switchhook is not built: run `cargo build -p switchhook` with the same profile")
 }
 
-fn registry(bot: &str, endpoint: &str) -> String {
+fn registry(bot: &str, endpoint: &str, post_deadline: &str) -> String {
     format!(
         r#"
 [[apps]]
@@ -152,6 +177,7 @@ app = "e2e"
 approve = true
 id = "{ASYNC_ID}"
 post_url = "{endpoint}"
+post_deadline = "{post_deadline}"
 retry = "200ms,500ms,1s,2s,5s,5s,10s,10s,10s,30s,30s,30s"
 rate = 1000
 burst = 1000

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::free_port;
-use crate::keeper::{Keeper, Sweeper, tail};
+use crate::keeper::{Keeper, Sweeper, state, tail};
 
 const READY_MAX: Duration = Duration::from_mins(1);
 const END_MAX: Duration = Duration::from_mins(1);
@@ -156,6 +156,16 @@ impl Process {
         self.room
     }
 
+    /// Whether it runs: it may have ended by itself.
+    pub fn alive(&self) -> bool {
+        self.lock().as_ref().is_some_and(Keeper::alive)
+    }
+
+    /// Whether it was stopped in its tracks.
+    pub fn frozen(&self) -> bool {
+        self.lock().as_ref().is_some_and(|keeper| state(keeper.pid()) == Some('T'))
+    }
+
     /// `None` while it is not running.
     pub fn pid(&self) -> Option<u32> {
         self.lock().as_ref().map(Keeper::pid)
@@ -183,8 +193,15 @@ impl Process {
 
     /// Starts the process, killing it first where it runs, and waits until it is ready.
     pub async fn restart(&self) -> Result<()> {
+        self.restart_with(&[]).await
+    }
+
+    /// As [`Process::restart`], with more environment variables for this one life.
+    pub async fn restart_with(&self, more: &[(&str, String)]) -> Result<()> {
         self.kill9();
-        *self.lock() = Some(Keeper::start(&self.command, &self.env, &self.log)?);
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let env: Vec<_> = self.env.iter().cloned().chain(more).collect();
+        *self.lock() = Some(Keeper::start(&self.command, &env, &self.log)?);
         let deadline = Instant::now() + READY_MAX;
         loop {
             if let Ok((200, _)) = self.admin("/readyz").await {

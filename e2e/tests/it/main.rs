@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod clients;
+mod crash_points;
 mod promises;
 mod support;
 mod tokens;

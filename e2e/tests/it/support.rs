@@ -3,4 +3,5 @@
 pub(crate) mod http;
 pub(crate) mod mint;
 pub(crate) mod receiver;
+pub(crate) mod stage;
 pub(crate) mod system;
