@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod clients;
+mod controls;
 mod crash_points;
 mod promises;
 mod support;

@@ -43,7 +43,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    fn failpoints(self) -> String {
+    pub(crate) fn failpoints(self) -> String {
         let action = match self.action {
             Action::Abort => "abort",
             Action::Freeze => "freeze",
@@ -160,7 +160,7 @@ impl Stage {
         self.judge(line, &plan, PATIENCE).await
     }
 
-    async fn strike(&self, scene: Scene, plan: &Plan) {
+    pub(crate) async fn strike(&self, scene: Scene, plan: &Plan) {
         self.struck(scene).await;
         let victim = self.victim();
         if scene.action == Action::Abort {

@@ -57,6 +57,7 @@ impl Shared {
         };
         let ids = Arc::clone(&self.next_id);
         let work = move |connection: &Connection| {
+            fault::point(Point::AcceptWriting);
             // Drawn where groups are put together: ids grow in the order of the file.
             let id = ids.fetch_add(1, Ordering::Relaxed);
             row.insert(connection, id)?;
@@ -73,7 +74,6 @@ impl Shared {
             // The caller may have stopped waiting: the job is there all the same.
             let _ = result_tx.send(result);
         };
-        fault::point(Point::AcceptWriting);
         writer.submit(waiting, work, done).map_err(|error| refusal(&error))?;
         fault::point(Point::AcceptWritten);
         match tokio::time::timeout_at(deadline, result).await {
