@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use crate::history::{Conversation, Fate, Thread};
+use crate::history::{Conversation, Fate, Send, TENANT, Thread, tenant_of};
 
 /// Everything that a run showed to be wrong, and how much it looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,11 +50,68 @@ pub enum Kind {
     ReplyDuplicated,
     /// First POSTs that succeeded, not in the order of the turns.
     DeliveredOutOfOrder,
+    /// Something of another tenant or another conversation.
+    Crossed,
+    /// It took too long until the product served again.
+    Stalled,
     /// Nothing to look at: a run in which too little was accepted shows nothing.
     Vacuous,
 }
 
+impl Kind {
+    /// All of them, in the order of a report.
+    pub const ALL: [Self; 12] = [
+        Self::Lost,
+        Self::Unexpected,
+        Self::DuplicatedEffect,
+        Self::Reordered,
+        Self::Forked,
+        Self::ReplyLost,
+        Self::ReplyChanged,
+        Self::ReplyDuplicated,
+        Self::DeliveredOutOfOrder,
+        Self::Crossed,
+        Self::Stalled,
+        Self::Vacuous,
+    ];
+
+    /// Its name in a verdict.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Unexpected => "unexpected",
+            Self::DuplicatedEffect => "duplicated",
+            Self::Reordered => "reordered",
+            Self::Forked => "forked",
+            Self::ReplyLost => "replies lost",
+            Self::ReplyChanged => "changed",
+            Self::ReplyDuplicated => "under two ids",
+            Self::DeliveredOutOfOrder => "out of order",
+            Self::Crossed => "crossed",
+            Self::Stalled => "stalled",
+            Self::Vacuous => "vacuous",
+        }
+    }
+}
+
 impl Verdict {
+    /// `VALID`: green. `BROKEN`: a promise was broken. `INVALID`: the run shows nothing.
+    pub fn word(&self) -> &'static str {
+        if self.faults.is_empty() {
+            "VALID"
+        } else if self.faults.iter().all(|fault| fault.kind == Kind::Vacuous) {
+            "INVALID"
+        } else {
+            "BROKEN"
+        }
+    }
+
+    /// How often each kind was found.
+    pub fn counts(&self) -> String {
+        let counts = Kind::ALL.map(|kind| format!("{} {}", kind.name(), self.count(kind)));
+        counts.join(", ")
+    }
+
     pub fn count(&self, kind: Kind) -> usize {
         self.faults.iter().filter(|fault| fault.kind == kind).count()
     }
@@ -65,24 +122,14 @@ impl fmt::Display for Verdict {
         let word = if self.faults.is_empty() { "PASS" } else { "FAIL" };
         write!(
             f,
-            "{word}: {} conversations, {} sends, {} accepted, {} unknown ({} took effect); \
-             lost {}, unexpected {}, duplicated {}, reordered {}, forked {}, replies lost {}, \
-             changed {}, under two ids {}, out of order {}, vacuous {}; repeated POSTs {}, of them after a 2xx {}",
+            "{word}: {} conversations, {} sends, {} accepted, {} unknown ({} took effect); {}; \
+             repeated POSTs {}, of them after a 2xx {}",
             self.conversations,
             self.sends,
             self.accepted,
             self.unknown,
             self.recovered,
-            self.count(Kind::Lost),
-            self.count(Kind::Unexpected),
-            self.count(Kind::DuplicatedEffect),
-            self.count(Kind::Reordered),
-            self.count(Kind::Forked),
-            self.count(Kind::ReplyLost),
-            self.count(Kind::ReplyChanged),
-            self.count(Kind::ReplyDuplicated),
-            self.count(Kind::DeliveredOutOfOrder),
-            self.count(Kind::Vacuous),
+            self.counts(),
             self.repeated_posts,
             self.duplicate_deliveries,
         )?;
@@ -100,12 +147,14 @@ impl fmt::Display for Verdict {
 /// Judges a run.
 pub fn check(threads: &BTreeMap<Conversation, Thread>) -> Verdict {
     let mut verdict = Verdict { conversations: threads.len(), ..Verdict::default() };
+    let mut owners = HashMap::new();
     for (&conversation, thread) in threads {
         let mut found = |kind, what: String| {
             verdict.faults.push(Fault { kind, conversation, what });
         };
         effects(thread, &mut found);
         forks(thread, &mut found);
+        crossings(conversation, thread, &mut owners, &mut found);
         let posts = if thread.asynchronous { deliveries(thread, &mut found) } else { (0, 0) };
         verdict.repeated_posts += posts.0;
         verdict.duplicate_deliveries += posts.1;
@@ -157,20 +206,53 @@ fn effects(thread: &Thread, found: &mut impl FnMut(Kind, String)) {
             found(Kind::Unexpected, format!("message {seq} was never sent"));
         }
     }
-    if let Some((before, after)) = inversion(last) {
-        found(Kind::Reordered, format!("{before} before {after}"));
+    let known = |seq: &&u32| {
+        let of = |send: &&Send| send.seq == **seq;
+        thread.sends.iter().find(of).is_none_or(|send| send.fate != Fate::Unknown)
+    };
+    let mut latest = 0;
+    for seq in last {
+        // What nobody knows to be accepted may take effect at any later time.
+        if *seq < latest && known(&seq) {
+            found(Kind::Reordered, format!("{latest} before {seq}"));
+        }
+        latest = latest.max(*seq);
     }
 }
 
-/// The first pair of neighbours that stand the wrong way round.
-fn inversion(list: &[u32]) -> Option<(u32, u32)> {
-    list.iter().zip(list.iter().skip(1)).find(|(a, b)| a > b).map(|(a, b)| (*a, *b))
+/// Everything of a conversation tells its tenant.
+fn crossings<'a>(
+    conversation: Conversation,
+    thread: &'a Thread,
+    owners: &mut HashMap<&'a str, Conversation>,
+    found: &mut impl FnMut(Kind, String),
+) {
+    let tenant = tenant_of(conversation);
+    let posts = thread.posts.iter().map(|post| &post.list);
+    let lists = thread.answers.iter().chain(posts).chain(&thread.last);
+    let strange = |seq: &u32| usize::try_from(*seq).is_ok_and(|seq| seq / TENANT != tenant);
+    if let Some(seq) = lists.flatten().find(|seq| strange(seq)) {
+        found(Kind::Crossed, format!("{seq} is another tenant's"));
+    }
+    for post in &thread.posts {
+        if post.stranger {
+            found(Kind::Crossed, format!("{} came with strange credentials", post.webhook_id));
+        }
+        let owner = *owners.entry(&post.webhook_id).or_insert(conversation);
+        if owner != conversation {
+            let id = &post.webhook_id;
+            found(Kind::Crossed, format!("{id} is also a delivery of conversation {owner}"));
+        }
+    }
 }
 
 /// Every list that anybody saw must be a prefix of the final one.
 fn forks(thread: &Thread, found: &mut impl FnMut(Kind, String)) {
     let last = thread.last.as_deref().unwrap_or_default();
     let lists = thread.answers.iter().chain(thread.posts.iter().map(|post| &post.list));
+    for seq in &thread.strange {
+        found(Kind::ReplyLost, format!("message {seq} was answered with something else"));
+    }
     for list in lists {
         if !last.starts_with(list) {
             let at = list.last().copied().unwrap_or_default();
@@ -207,10 +289,14 @@ fn deliveries(thread: &Thread, found: &mut impl FnMut(Kind, String)) -> (usize, 
         }
         succeeded.insert(id, before || success);
     }
-    if let Some((before, after)) = inversion(&order) {
-        found(Kind::DeliveredOutOfOrder, format!("{before} before {after}"));
+    let last = thread.last.as_deref().unwrap_or_default();
+    let place = |seq: &u32| last.iter().position(|other| other == seq);
+    for (before, after) in order.iter().zip(order.iter().skip(1)) {
+        if place(before) > place(after) {
+            found(Kind::DeliveredOutOfOrder, format!("{before} before {after}"));
+        }
     }
-    for seq in thread.last.as_deref().unwrap_or_default() {
+    for seq in last {
         if !order.contains(seq) {
             found(Kind::ReplyLost, format!("the answer to message {seq}"));
         }

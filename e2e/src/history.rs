@@ -3,8 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A conversation of the load, by its place in the run.
+use crate::journal::Journal;
+
+/// A conversation of the load, by its place in the run. Those of the second tenant begin at
+/// [`TENANT`]; what follows is the user's number, so each user of one tenant has a twin in the other.
 pub type Conversation = usize;
+
+/// How far apart the conversations of two tenants are, and the numbers in their lists.
+pub const TENANT: usize = 1_000_000;
+
+/// Whose conversation it is.
+pub fn tenant_of(conversation: Conversation) -> usize {
+    conversation / TENANT
+}
+
+/// What a tenant's bot keeps of a message: it tells the tenant, though the two send the same.
+pub fn value(tenant: usize, seq: u32) -> u32 {
+    u32::try_from(tenant * TENANT).unwrap_or(u32::MAX).saturating_add(seq)
+}
 
 /// What a client knows of a send when it has given up or got an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +48,10 @@ pub struct Post {
     pub list: Vec<u32>,
     /// A hash of the body's bytes.
     pub body: u64,
-    /// What the endpoint answered.
+    /// What the endpoint answered; 0 for a reset.
     pub status: u16,
+    /// It came with another tenant's credentials.
+    pub stranger: bool,
 }
 
 /// Everything of one conversation.
@@ -44,6 +62,8 @@ pub struct Thread {
     pub sends: Vec<Send>,
     /// Synchronous answers in the order in which they came: the bot's list in each.
     pub answers: Vec<Vec<u32>>,
+    /// Messages whose synchronous answer was not theirs.
+    pub strange: Vec<u32>,
     pub posts: Vec<Post>,
     /// The bot's list at the end, read by one more message after everything has settled.
     pub last: Option<Vec<u32>>,
@@ -51,15 +71,30 @@ pub struct Thread {
 
 /// Shared by all who write it.
 #[derive(Clone, Debug, Default)]
-pub struct History(Arc<Mutex<BTreeMap<Conversation, Thread>>>);
+pub struct History {
+    threads: Arc<Mutex<BTreeMap<Conversation, Thread>>>,
+    journal: Option<Arc<Journal>>,
+}
 
 impl History {
+    /// One that also writes down each event.
+    pub fn with_journal(journal: Arc<Journal>) -> Self {
+        Self { threads: Arc::default(), journal: Some(journal) }
+    }
+
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_deref()
+    }
+
     pub fn with<T>(&self, conversation: Conversation, write: impl FnOnce(&mut Thread) -> T) -> T {
-        let mut threads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        write(threads.entry(conversation).or_default())
+        self.all(|threads| write(threads.entry(conversation).or_default()))
+    }
+
+    pub fn all<T>(&self, look: impl FnOnce(&mut BTreeMap<Conversation, Thread>) -> T) -> T {
+        look(&mut self.threads.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub fn threads(&self) -> BTreeMap<Conversation, Thread> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.all(|threads| threads.clone())
     }
 }

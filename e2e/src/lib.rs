@@ -2,9 +2,12 @@
 //! endpoint that logs what it got, and a pure checker that compares the three.
 
 pub mod bot;
+pub mod chance;
 pub mod check;
 pub mod endpoint;
 pub mod history;
+pub mod journal;
 pub mod load;
 pub mod nemesis;
 pub mod rig;
+pub mod torture;

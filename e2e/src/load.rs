@@ -10,10 +10,17 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bot;
-use crate::history::{Conversation, Fate, History, Send};
+use crate::history::{Conversation, Fate, History, Send, TENANT, tenant_of, value};
+use crate::journal::{Event, Sample};
 
 /// How long a client goes on repeating one message.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// Messages of a conversation whose clients begin another one then: the lists stay short.
+const RENEWED: u32 = 150;
+/// In a load with renewed conversations every n-th message has no key and is not repeated.
+const KEYLESS: u32 = 5;
+/// Probes at once.
+const PROBES: usize = 64;
 /// How long one try may take.
 const TRY_MAX: Duration = Duration::from_secs(20);
 
@@ -26,6 +33,8 @@ pub struct Line {
     pub client_id: String,
     pub secret: String,
     pub asynchronous: bool,
+    /// 0, or 1 for the mirror.
+    pub tenant: usize,
 }
 
 impl Line {
@@ -66,26 +75,76 @@ pub async fn run(line: &Line, plan: &Plan, history: &History) -> anyhow::Result<
     all_ended(tasks).await
 }
 
+/// As [`run`] until the plan's stop, but a conversation ends after some messages and its client begins
+/// another one; and some messages are sent once, without a key.
+pub async fn renew(line: &Line, plan: &Plan, history: &History) -> anyhow::Result<()> {
+    let mut tasks = JoinSet::new();
+    let step = plan.conversations * 2;
+    for mut speaker in speakers(line, plan, history)? {
+        let plan = Plan { messages: RENEWED, ..plan.clone() };
+        tasks.spawn(async move {
+            speaker.keyless = KEYLESS;
+            while !plan.stop.is_cancelled() {
+                speaker.speak(&plan).await;
+                speaker.conversation += step;
+            }
+        });
+    }
+    all_ended(tasks).await
+}
+
 /// Asks every conversation for its list, after all has settled.
 pub async fn probe(line: &Line, plan: &Plan, history: &History) -> anyhow::Result<()> {
+    let conversations = conversations(line, plan).collect();
+    probe_these(line, conversations, history).await
+}
+
+/// As [`probe`], for these conversations.
+pub async fn probe_these(
+    line: &Line,
+    conversations: Vec<Conversation>,
+    history: &History,
+) -> anyhow::Result<()> {
+    let http = client()?;
     let mut tasks = JoinSet::new();
-    for speaker in speakers(line, plan, history)? {
+    for conversation in conversations {
+        if tasks.len() >= PROBES
+            && let Some(ended) = tasks.join_next().await
+        {
+            ended?;
+        }
+        let speaker = speaker(line, conversation, &http, history)?;
         tasks.spawn(async move { speaker.probe().await });
     }
     all_ended(tasks).await
 }
 
-/// One for each conversation of the plan.
+fn conversations(line: &Line, plan: &Plan) -> impl Iterator<Item = Conversation> + use<> {
+    let first = line.tenant * TENANT + plan.first;
+    first..first + plan.conversations
+}
+
 fn speakers(line: &Line, plan: &Plan, history: &History) -> anyhow::Result<Vec<Speaker>> {
-    let (http, token) = (client()?, line.token()?);
-    let speaker = |conversation| Speaker {
+    let http = client()?;
+    conversations(line, plan)
+        .map(|conversation| speaker(line, conversation, &http, history))
+        .collect()
+}
+
+fn speaker(
+    line: &Line,
+    conversation: Conversation,
+    http: &reqwest::Client,
+    history: &History,
+) -> anyhow::Result<Speaker> {
+    Ok(Speaker {
         http: http.clone(),
         line: line.clone(),
-        token: token.clone(),
+        token: line.token()?,
         history: history.clone(),
         conversation,
-    };
-    Ok((plan.first..plan.first + plan.conversations).map(speaker).collect())
+        keyless: 0,
+    })
 }
 
 async fn all_ended(mut tasks: JoinSet<()>) -> anyhow::Result<()> {
@@ -105,6 +164,8 @@ struct Speaker {
     token: String,
     history: History,
     conversation: Conversation,
+    /// Every n-th message has no key and is not repeated; 0 for none.
+    keyless: u32,
 }
 
 impl Speaker {
@@ -114,10 +175,20 @@ impl Speaker {
             if plan.stop.is_cancelled() {
                 break;
             }
-            let (fate, answer) = self.until_known(&bot::append(seq), &format!("{seq}")).await;
+            let text = bot::append(seq);
+            let (fate, answer) = if self.keyless > 0 && seq.is_multiple_of(self.keyless) {
+                self.once(&text).await
+            } else {
+                self.until_known(&text, &format!("{seq}")).await
+            };
+            let seq = value(self.line.tenant, seq);
+            let list = answer.as_deref().and_then(read_answer);
+            let own = list.as_ref().is_some_and(|list| list.last() == Some(&seq));
+            let strange = !self.line.asynchronous && fate == Fate::Accepted && !own;
             self.history.with(self.conversation, |thread| {
                 thread.sends.push(Send { seq, fate });
-                thread.answers.extend(answer.as_deref().and_then(read_answer));
+                thread.strange.extend(strange.then_some(seq));
+                thread.answers.extend(list);
             });
             if !plan.pause.is_zero() {
                 tokio::time::sleep(plan.pause).await;
@@ -127,9 +198,19 @@ impl Speaker {
 
     async fn probe(&self) {
         let (_, answer) = self.until_known(bot::PROBE, "probe").await;
+        self.note("info", "probe", None, answer.as_deref());
         if !self.line.asynchronous {
             let list = answer.as_deref().and_then(read_answer);
             self.history.with(self.conversation, |thread| thread.last = list);
+        }
+    }
+
+    /// A message without a key cannot be repeated.
+    async fn once(&self, text: &str) -> (Fate, Option<String>) {
+        match self.send(text, None, 0).await {
+            Try::Answer(answer) => (Fate::Accepted, Some(answer)),
+            Try::Unknown => (Fate::Unknown, None),
+            Try::Refused => (Fate::Refused, None),
         }
     }
 
@@ -139,7 +220,7 @@ impl Speaker {
         let mut fate = Fate::Refused;
         let mut wait = Duration::from_millis(50);
         for n in 0.. {
-            match self.send(text, key, self.conversation + n).await {
+            match self.send(text, Some(key), n).await {
                 Try::Answer(answer) => return (Fate::Accepted, Some(answer)),
                 Try::Unknown => fate = Fate::Unknown,
                 Try::Refused => {}
@@ -153,33 +234,66 @@ impl Speaker {
         (fate, None)
     }
 
-    async fn send(&self, text: &str, key: &str, host: usize) -> Try {
-        let host = &self.line.hosts[host % self.line.hosts.len()];
-        let body = json!({
-            "message": {"text": text},
-            "from": {"id": format!("user-{}", self.conversation)},
-        });
-        let sent = self
+    /// One try, written down before and after.
+    async fn send(&self, text: &str, key: Option<&str>, nth: usize) -> Try {
+        self.note("invoke", "send", None, Some(text));
+        let began = self.history.journal().map(crate::journal::Journal::now);
+        let (status, tried) = self.post(text, key, nth).await;
+        let word = match tried {
+            Try::Answer(_) => "ok",
+            Try::Refused => "fail",
+            Try::Unknown => "info",
+        };
+        self.note(word, "send", status, Some(text));
+        if let (Some(journal), Some(began)) = (self.history.journal(), began) {
+            let accepted = matches!(tried, Try::Answer(_));
+            let ended = journal.now();
+            journal.sample(Sample { began, ended, accepted, conversation: self.conversation });
+        }
+        tried
+    }
+
+    async fn post(&self, text: &str, key: Option<&str>, nth: usize) -> (Option<u16>, Try) {
+        let user = self.conversation % TENANT;
+        let host = &self.line.hosts[(user + nth) % self.line.hosts.len()];
+        let body = json!({"message": {"text": text}, "from": {"id": format!("user-{user}")}});
+        let mut request = self
             .http
             .post(format!("{host}{}", self.line.path))
             .bearer_auth(&self.token)
-            .header("content-type", "application/json")
-            .header("idempotency-key", format!("{}-{key}", self.conversation))
-            .body(body.to_string())
-            .send()
-            .await;
-        let response = match sent {
+            .header("content-type", "application/json");
+        if let Some(key) = key {
+            request = request.header("idempotency-key", format!("{user}-{key}"));
+        }
+        let response = match request.body(body.to_string()).send().await {
             Ok(response) => response,
-            Err(error) if error.is_connect() => return Try::Refused,
-            Err(_) => return Try::Unknown,
+            Err(error) if error.is_connect() => return (None, Try::Refused),
+            Err(_) => return (None, Try::Unknown),
         };
         let status = response.status().as_u16();
-        match (status, response.text().await) {
+        let tried = match (status, response.text().await) {
             (200, Ok(answer)) => Try::Answer(answer),
             (400..=499, _) => Try::Refused,
             (503, Ok(answer)) if answer.contains("not accepted") => Try::Refused,
             (_, Ok(_) | Err(_)) => Try::Unknown,
-        }
+        };
+        (Some(status), tried)
+    }
+
+    fn note(&self, word: &str, what: &str, status: Option<u16>, text: Option<&str>) {
+        let Some(journal) = self.history.journal() else { return };
+        let user = format!("user-{}", self.conversation % TENANT);
+        let who = format!("client-{}", self.conversation);
+        let seq = text.and_then(|text| text.strip_prefix("append ")?.parse().ok());
+        let event = Event {
+            app: Some(&self.line.client_id),
+            node: self.line.hosts.first().map(String::as_str),
+            value: text,
+            seq,
+            status,
+            ..Event::new(&who, word, what)
+        };
+        journal.note(&event.of(tenant_of(self.conversation), &user));
     }
 }
 

@@ -1,23 +1,23 @@
 //! A product with everything around it: the append bot, the endpoint that writes down, two channels, and
 //! the history that all of them share.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use testkit::proxy::Proxy;
 use testkit::system::{Shape, System};
 use tokio::time::Instant;
 
-use crate::bot::AppendBot;
+use crate::bot::{AppendBot, Thinks};
 use crate::check::{self, Verdict};
-use crate::endpoint::{Endpoint, Script};
-use crate::history::{Fate, History};
+use crate::endpoint::{Endpoint, Manners, access_token};
+use crate::history::{Conversation, Fate, History, Thread, tenant_of};
+use crate::journal::Journal;
 use crate::load::{self, Line, Plan};
 
-const BOT_ID: &str = "st-00000000-0000-5000-8000-0000000000e2";
-const CLIENT_ID: &str = "cs-00000000-0000-5000-8000-0000000000e2";
-const ASYNC_ID: &str = "ivrInst-00000000-0000-5000-8000-0000000000e3";
 const SECRET: &str = "end-to-end-tests-only-never-a-real-secret-012345";
 /// How long the deliveries of a whole run may take to arrive after the load.
 const SETTLE_MAX: Duration = Duration::from_mins(5);
@@ -28,6 +28,10 @@ pub struct Rig {
     pub history: History,
     pub synchronous: Line,
     pub asynchronous: Line,
+    /// The second tenant's two channels, where there is one.
+    pub mirror: Option<(Line, Line)>,
+    /// What stands before the ingresses, where something does.
+    pub balancer: Option<Proxy>,
     _bot: AppendBot,
     _endpoint: Endpoint,
 }
@@ -39,42 +43,84 @@ pub struct Options {
     pub binary: Option<PathBuf>,
     /// How long the bot takes for an answer.
     pub thinks: Duration,
+    /// How much longer at most, told by the message.
+    pub thinks_more: Duration,
     /// The deadline of one POST.
     pub post_deadline: &'static str,
     /// More settings of the product.
     pub settings: Vec<(&'static str, &'static str)>,
+    /// A second tenant, whose users have the same ids and say the same.
+    pub mirrored: bool,
+    /// Clients reach the ingresses through a load balancer.
+    pub balanced: bool,
+    /// Where every event is written down.
+    pub journal: Option<Arc<Journal>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { binary: None, thinks: Duration::ZERO, post_deadline: "15s", settings: Vec::new() }
+        Self {
+            binary: None,
+            thinks: Duration::ZERO,
+            thinks_more: Duration::ZERO,
+            post_deadline: "15s",
+            settings: Vec::new(),
+            mirrored: false,
+            balanced: false,
+            journal: None,
+        }
     }
 }
 
 impl Rig {
-    pub async fn start(shape: Shape, script: Script) -> Result<Self> {
-        Self::start_with(shape, script, Options::default()).await
+    pub async fn start(shape: Shape, manners: impl Into<Manners>) -> Result<Self> {
+        Self::start_with(shape, manners, Options::default()).await
     }
 
-    pub async fn start_with(shape: Shape, script: Script, options: Options) -> Result<Self> {
-        let history = History::default();
-        let bot = AppendBot::start(options.thinks).await?;
-        let endpoint = Endpoint::start(history.clone(), script).await?;
-        let registry = registry(&bot.url(), &endpoint.url(), options.post_deadline);
+    pub async fn start_with(
+        shape: Shape,
+        manners: impl Into<Manners>,
+        options: Options,
+    ) -> Result<Self> {
+        let history = options.journal.clone().map_or_else(History::default, History::with_journal);
+        let thinks = Thinks { at_least: options.thinks, more: options.thinks_more };
+        let bot = AppendBot::start(thinks, history.clone()).await?;
+        let endpoint = Endpoint::start(history.clone(), manners.into()).await?;
+        let tenants = if options.mirrored { 2 } else { 1 };
+        let registry: String = (0..tenants)
+            .map(|n| registry(n, &bot.url(n), &endpoint.url(n), options.post_deadline))
+            .collect();
         let mut settings = vec![("egress.allow", "127.0.0.0/8"), ("log.level", "info")];
         settings.extend(options.settings);
         let binary = options.binary.map_or_else(binary, Ok)?;
         let system = System::start(&binary, shape, &registry, &settings).await?;
-        let line = |path: String, asynchronous| Line {
-            hosts: system.hosts(),
-            path,
-            client_id: CLIENT_ID.to_owned(),
-            secret: SECRET.to_owned(),
+        let mut balancer = None;
+        let mut hosts = system.hosts();
+        if options.balanced {
+            let proxy = Proxy::start(ports(&system)).await?;
+            hosts = vec![format!("http://127.0.0.1:{}", proxy.port())];
+            balancer = Some(proxy);
+        }
+        let (synchronous, asynchronous) = lines(0, &hosts);
+        let mirror = options.mirrored.then(|| lines(1, &hosts));
+        Ok(Self {
+            system,
+            history,
+            synchronous,
             asynchronous,
-        };
-        let synchronous = line(format!("/chatbot/hooks/{BOT_ID}"), false);
-        let asynchronous = line(format!("/chatbot/hooks/{BOT_ID}/hookInstance/{ASYNC_ID}"), true);
-        Ok(Self { system, history, synchronous, asynchronous, _bot: bot, _endpoint: endpoint })
+            mirror,
+            balancer,
+            _bot: bot,
+            _endpoint: endpoint,
+        })
+    }
+
+    /// Synchronous and asynchronous channels, tenant by tenant.
+    fn pairs(&self) -> impl Iterator<Item = (&Line, &Line)> {
+        let first = std::iter::once((&self.synchronous, &self.asynchronous));
+        first.chain(
+            self.mirror.iter().map(|(synchronous, asynchronous)| (synchronous, asynchronous)),
+        )
     }
 
     /// Speaks on both channels, half of the conversations on each, until all is said or the plan's stop.
@@ -87,45 +133,108 @@ impl Rig {
         Ok(())
     }
 
+    /// Speaks on all channels of all tenants until the plan's stop; see [`load::renew`].
+    pub async fn renewed_load(&self, plan: &Plan) -> Result<()> {
+        let (first, second) = halves(plan);
+        let all = self.pairs().flat_map(|(synchronous, asynchronous)| {
+            [
+                load::renew(synchronous, &first, &self.history),
+                load::renew(asynchronous, &second, &self.history),
+            ]
+        });
+        futures_util::future::try_join_all(all).await?;
+        Ok(())
+    }
+
     /// Waits for the last deliveries, reads every list and judges.
     pub async fn verdict(&self, plan: &Plan) -> Result<Verdict> {
         self.settle().await;
         let (first, second) = halves(plan);
         load::probe(&self.synchronous, &first, &self.history).await?;
         load::probe(&self.asynchronous, &second, &self.history).await?;
-        let deadline = Instant::now() + SETTLE_MAX;
-        while !self.probed() && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        self.read().await;
         Ok(check::check(&self.history.threads()))
     }
 
-    /// Returns when every accepted message of the asynchronous channel has been answered, or when that
+    /// As [`Rig::verdict`], over everything that was ever said.
+    pub async fn whole_verdict(&self) -> Result<Verdict> {
+        self.settle().await;
+        for (tenant, (synchronous, asynchronous)) in self.pairs().enumerate() {
+            for line in [synchronous, asynchronous] {
+                let own = |(conversation, thread): (&Conversation, &mut Thread)| {
+                    let own = tenant_of(*conversation) == tenant
+                        && thread.asynchronous == line.asynchronous;
+                    own.then_some(*conversation)
+                };
+                let conversations =
+                    self.history.all(|threads| threads.iter_mut().filter_map(own).collect());
+                load::probe_these(line, conversations, &self.history).await?;
+            }
+        }
+        self.read().await;
+        Ok(self.history.all(|threads| check::check(threads)))
+    }
+
+    /// Returns when every list has been read, or when that takes too long.
+    async fn read(&self) {
+        let deadline = Instant::now() + SETTLE_MAX;
+        let unread = |threads: &mut BTreeMap<Conversation, Thread>| {
+            threads.values().any(|thread| thread.last.is_none())
+        };
+        while self.history.all(unread) && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Returns when every accepted message of the asynchronous channels has been answered, or when that
     /// takes too long: the checker then says what is missing.
     async fn settle(&self) {
         let deadline = Instant::now() + SETTLE_MAX;
         while self.open() > 0 && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 
     /// Accepted asynchronous messages without a successful POST.
     fn open(&self) -> usize {
-        let threads = self.history.threads();
-        let asynchronous = threads.values().filter(|thread| thread.asynchronous);
-        asynchronous
-            .map(|thread| {
-                let done = thread.posts.iter().filter(|post| (200..300).contains(&post.status));
-                let done: HashSet<_> = done.filter_map(|post| post.list.last()).collect();
-                let accepted = thread.sends.iter().filter(|send| send.fate == Fate::Accepted);
-                accepted.filter(|send| !done.contains(&send.seq)).count()
-            })
-            .sum()
+        let of = |thread: &Thread| {
+            let done = thread.posts.iter().filter(|post| (200..300).contains(&post.status));
+            let done: HashSet<_> = done.filter_map(|post| post.list.last()).collect();
+            let accepted = thread.sends.iter().filter(|send| send.fate == Fate::Accepted);
+            accepted.filter(|send| !done.contains(&send.seq)).count()
+        };
+        self.history
+            .all(|threads| threads.values().filter(|thread| thread.asynchronous).map(of).sum())
     }
+}
 
-    fn probed(&self) -> bool {
-        self.history.threads().values().all(|thread| thread.last.is_some())
-    }
+/// The ports of the ingresses that run.
+pub fn ports(system: &System) -> Vec<u16> {
+    let ingresses = system.room("ingress").into_iter();
+    ingresses.filter(|process| process.alive()).map(testkit::system::Process::port).collect()
+}
+
+/// A tenant's synchronous and asynchronous channel.
+fn lines(tenant: usize, hosts: &[String]) -> (Line, Line) {
+    let bot = id("st", tenant, 2);
+    let line = |path: String, asynchronous| Line {
+        hosts: hosts.to_vec(),
+        path,
+        client_id: id("cs", tenant, 2),
+        secret: SECRET.to_owned(),
+        asynchronous,
+        tenant,
+    };
+    let instance = id("ivrInst", tenant, 3);
+    (
+        line(format!("/chatbot/hooks/{bot}"), false),
+        line(format!("/chatbot/hooks/{bot}/hookInstance/{instance}"), true),
+    )
+}
+
+/// An id that says whose it is.
+fn id(what: &str, tenant: usize, n: usize) -> String {
+    format!("{what}-0000000{tenant}-0000-5000-8000-0000000000e{n}")
 }
 
 fn halves(plan: &Plan) -> (Plan, Plan) {
@@ -147,41 +256,47 @@ pub fn binary() -> Result<PathBuf> {
     found.context("switchhook is not built: run `cargo build -p switchhook` with the same profile")
 }
 
-fn registry(bot: &str, endpoint: &str, post_deadline: &str) -> String {
+/// What one tenant brings: an app, a bot, two channels.
+fn registry(tenant: usize, bot: &str, endpoint: &str, post_deadline: &str) -> String {
+    let (client_id, bot_id, instance) =
+        (id("cs", tenant, 2), id("st", tenant, 2), id("ivrInst", tenant, 3));
+    let access_token = access_token(tenant);
     format!(
         r#"
 [[apps]]
-name = "e2e"
-id = "{CLIENT_ID}"
+name = "e2e-{tenant}"
+id = "{client_id}"
 secret = "{SECRET}"
 
 [[bots]]
-name = "append"
-id = "{BOT_ID}"
+name = "append-{tenant}"
+id = "{bot_id}"
 http = "{bot}"
 http_attempts = 3
 permits = 128
 
 [[channels]]
 name = "sync"
-bot = "append"
-app = "e2e"
+bot = "append-{tenant}"
+app = "e2e-{tenant}"
 approve = true
 rate = 1000
 burst = 1000
 
 [[channels]]
 name = "async"
-bot = "append"
-app = "e2e"
+bot = "append-{tenant}"
+app = "e2e-{tenant}"
 approve = true
-id = "{ASYNC_ID}"
+id = "{instance}"
 post_url = "{endpoint}"
+access_token = "{access_token}"
 post_deadline = "{post_deadline}"
 retry = "200ms,500ms,1s,2s,5s,5s,10s,10s,10s,30s,30s,30s"
 rate = 1000
 burst = 1000
 post_permits = 128
+
 "#
     )
 }

@@ -5,6 +5,7 @@
 
 mod keeper;
 pub mod postgres;
+pub mod proxy;
 pub mod rabbitmq;
 pub mod system;
 

@@ -156,6 +156,16 @@ impl Process {
         self.room
     }
 
+    /// As its log is called: `dispatcher-1`.
+    pub fn name(&self) -> String {
+        self.log.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The port of 127.0.0.1 on which an ingress answers.
+    pub fn port(&self) -> u16 {
+        self.listen
+    }
+
     /// Whether it runs: it may have ended by itself.
     pub fn alive(&self) -> bool {
         self.lock().as_ref().is_some_and(Keeper::alive)

@@ -8,3 +8,4 @@ mod crash_points;
 mod promises;
 mod support;
 mod tokens;
+mod torture;

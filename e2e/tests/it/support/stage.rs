@@ -109,6 +109,7 @@ impl Stage {
             // A claim outlives it by five seconds, and so does the wait for a dead claimer.
             post_deadline: "1s",
             settings: vec![("engines.prefix", prefix.leak()), ("engines.partitions", "2")],
+            ..Options::default()
         };
         let shape = shape(setting.room).await;
         let rig = Rig::start_with(shape, setting.script, options).await.unwrap();

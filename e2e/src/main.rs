@@ -1,0 +1,32 @@
+//! The command of the promises under fire.
+
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand};
+use e2e::torture::{self, Torture};
+
+#[derive(Parser)]
+#[command(about = "The promises under fire")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Load, faults from a seed, and a verdict: exit status 0 only when it is VALID.
+    Torture(Torture),
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let Command::Torture(torture) = Args::parse().command;
+    let outcome = torture::run(&torture).await?;
+    say(&outcome.line());
+    ensure!(outcome.green(), "see {}", torture.out.join("report.html").display());
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the verdict is this program's product")]
+fn say(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,195 @@
+//! The nemesis: every fault, whom it strikes, and when it was over.
+
+mod rooms;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::ValueEnum;
+
+use super::Engines;
+use super::ground::{Ground, Outside};
+use crate::chance::Chance;
+use crate::journal::{Event, Journal};
+use crate::rig::Rig;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
+pub enum Fault {
+    /// kill -9 of one process of a room.
+    Kill,
+    /// SIGSTOP of a dispatcher while it runs turns, until the broker has given them to another; SIGCONT.
+    Freeze,
+    /// The broker is killed or stopped, and started again.
+    Broker,
+    /// PostgreSQL is killed and started again.
+    Postgres,
+    /// Every backend of PostgreSQL is terminated.
+    Terminate,
+    /// Every connection to the broker, to the database, or to both is cut.
+    Cut,
+    /// The broker's memory alarm: publishers are blocked.
+    Alarm,
+    /// One, three, two dispatchers and deliverers.
+    Scale,
+    /// Every process is ended with SIGTERM and started again, one after the other.
+    Roll,
+}
+
+impl Fault {
+    /// Those that the engines have.
+    pub fn of(engines: Engines) -> &'static [Self] {
+        match engines {
+            Engines::Rabbitmq => &[
+                Self::Kill,
+                Self::Freeze,
+                Self::Broker,
+                Self::Postgres,
+                Self::Terminate,
+                Self::Cut,
+                Self::Alarm,
+                Self::Scale,
+                Self::Roll,
+            ],
+            Engines::Embedded => &[Self::Kill, Self::Roll],
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Freeze => "freeze",
+            Self::Broker => "broker",
+            Self::Postgres => "postgres",
+            Self::Terminate => "terminate",
+            Self::Cut => "cut",
+            Self::Alarm => "alarm",
+            Self::Scale => "scale",
+            Self::Roll => "roll",
+        }
+    }
+}
+
+/// One fault as it happened, in time since the run began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub fault: Fault,
+    pub target: String,
+    pub began: Duration,
+    pub ended: Duration,
+    /// After a freeze: writes of the zombie that its fence refused.
+    pub refused: Option<u64>,
+    /// The longest that a process took to end after SIGTERM.
+    pub exit: Option<Duration>,
+}
+
+/// What a fault tells of itself.
+#[derive(Debug, Default)]
+pub(super) struct Struck {
+    target: String,
+    refused: Option<u64>,
+    exit: Option<Duration>,
+}
+
+/// Strikes one fault at a time.
+pub struct Nemesis<'a> {
+    pub rig: &'a Rig,
+    pub ground: &'a Ground,
+    pub journal: &'a Journal,
+    pub chance: Chance,
+    /// How long a freeze lasts at least.
+    pub freeze: Duration,
+}
+
+impl Nemesis<'_> {
+    /// Strikes and returns when the fault is over: what was killed is ready again.
+    pub async fn strike(&mut self, fault: Fault) -> Result<Window> {
+        let began = self.journal.now();
+        self.journal
+            .note(&Event { value: Some("start"), ..Event::new("nemesis", "info", fault.name()) });
+        let struck = match fault {
+            Fault::Kill => self.kill().await,
+            Fault::Freeze => self.freeze().await,
+            Fault::Broker => self.broker().await,
+            Fault::Postgres => self.postgres().await,
+            Fault::Terminate => self.terminate().await,
+            Fault::Cut => self.cut().await,
+            Fault::Alarm => self.alarm().await,
+            Fault::Scale => self.scale().await,
+            Fault::Roll => self.roll().await,
+        };
+        let struck = struck.with_context(|| format!("the fault {}", fault.name()))?;
+        let ended = self.journal.now();
+        self.journal.note(&Event {
+            value: Some("stop"),
+            node: Some(&struck.target),
+            ..Event::new("nemesis", "info", fault.name())
+        });
+        let Struck { target, refused, exit } = struck;
+        Ok(Window { fault, target, began, ended, refused, exit })
+    }
+
+    fn outside(&self) -> Result<&Outside> {
+        self.ground.outside.as_ref().context("these engines are not processes of their own")
+    }
+
+    fn pause(&mut self, low_ms: u64, high_ms: u64) -> Duration {
+        self.chance.between(Duration::from_millis(low_ms), Duration::from_millis(high_ms))
+    }
+
+    async fn broker(&mut self) -> Result<Struck> {
+        let (hard, dead) = (self.chance.below(2) == 0, self.pause(200, 2000));
+        let node = &self.outside()?.node;
+        if hard {
+            node.kill9().await;
+        } else {
+            node.stop().await?;
+        }
+        tokio::time::sleep(dead).await;
+        node.restart().await?;
+        let target = if hard { "broker, SIGKILL" } else { "broker, SIGTERM" };
+        Ok(Struck { target: target.to_owned(), ..Struck::default() })
+    }
+
+    async fn postgres(&mut self) -> Result<Struck> {
+        let dead = self.pause(200, 2000);
+        let server = &self.outside()?.server;
+        server.kill9().await;
+        tokio::time::sleep(dead).await;
+        server.restart().await?;
+        Ok(Struck { target: "postgres, SIGKILL".to_owned(), ..Struck::default() })
+    }
+
+    async fn terminate(&mut self) -> Result<Struck> {
+        let sql = "select pg_terminate_backend(pid) from pg_stat_activity \
+                   where pid <> pg_backend_pid() and backend_type = 'client backend'";
+        self.outside()?.server.execute("postgres", sql).await?;
+        Ok(Struck { target: "every backend".to_owned(), ..Struck::default() })
+    }
+
+    async fn cut(&mut self) -> Result<Struck> {
+        let which = self.chance.below(3);
+        let times = 1 + self.chance.below(3);
+        for _ in 0..times {
+            let between = self.pause(100, 1500);
+            let outside = self.outside()?;
+            if which != 1 {
+                outside.node_line.cut();
+            }
+            if which != 0 {
+                outside.server_line.cut();
+            }
+            tokio::time::sleep(between).await;
+        }
+        let target = ["broker", "database", "broker and database"][which];
+        Ok(Struck { target: format!("{target}, {times} times"), ..Struck::default() })
+    }
+
+    async fn alarm(&mut self) -> Result<Struck> {
+        let lasts = self.pause(3000, 8000);
+        let node = &self.outside()?.node;
+        node.alarm(true).await?;
+        tokio::time::sleep(lasts).await;
+        node.alarm(false).await?;
+        Ok(Struck { target: format!("memory, {} ms", lasts.as_millis()), ..Struck::default() })
+    }
+}

@@ -1,0 +1,168 @@
+//! Faults of the product's own processes.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use testkit::system::Process;
+use tokio::time::Instant;
+
+use super::{Nemesis, Struck};
+use crate::rig;
+
+/// How long the balancer goes on routing to a process after its SIGTERM.
+const STILL_ROUTED: Duration = Duration::from_secs(3);
+/// How long a dispatcher may be without a turn before it cannot be frozen in the middle of one.
+const BUSY_MAX: Duration = Duration::from_secs(20);
+/// How long a woken process may take for its late writes.
+const LATE_MAX: Duration = Duration::from_secs(15);
+const ROOMS: [&str; 3] = ["ingress", "dispatcher", "deliverer"];
+/// Between the steps of a change of scale.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// A refused commit: the conversation had moved on.
+const REFUSED: &str = r#"switchhook_dispatcher_commits_total{result="missed"}"#;
+/// Turns whose bot runs now.
+const RUNNING: &str = "switchhook_dispatcher_permits_in_use";
+
+impl Nemesis<'_> {
+    fn alive(&self, room: &str) -> Vec<&Process> {
+        self.rig.system.room(room).into_iter().filter(|process| process.alive()).collect()
+    }
+
+    pub(super) async fn kill(&mut self) -> Result<Struck> {
+        let room = ROOMS[self.chance.below(ROOMS.len())];
+        let (n, dead) = (self.chance.draw(), self.pause(200, 2000));
+        let processes = self.alive(room);
+        let process = pick(&processes, n)?;
+        process.kill9();
+        tokio::time::sleep(dead).await;
+        process.restart().await?;
+        Ok(Struck { target: process.name(), ..Struck::default() })
+    }
+
+    pub(super) async fn freeze(&mut self) -> Result<Struck> {
+        let (n, lasts) =
+            (self.chance.draw(), self.chance.between(self.freeze, self.freeze * 3 / 2));
+        let processes = self.alive("dispatcher");
+        let deadline = Instant::now() + BUSY_MAX;
+        let mut nth = n;
+        // One that owns partitions: a standby holds no turn.
+        let (process, before) = loop {
+            let process = pick(&processes, nth)?;
+            let page = process.admin("/metrics").await?.1;
+            if read(&page, RUNNING) > 0 {
+                process.freeze(true)?;
+                break (process, read(&page, REFUSED));
+            }
+            if Instant::now() > deadline {
+                bail!("no dispatcher runs a turn");
+            }
+            nth = nth.wrapping_add(1);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        tokio::time::sleep(lasts).await;
+        process.freeze(false)?;
+        let deadline = Instant::now() + LATE_MAX;
+        let mut refused = 0;
+        while refused == 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            if let Ok((200, page)) = process.admin("/metrics").await {
+                refused = read(&page, REFUSED).saturating_sub(before);
+            }
+        }
+        let target = format!("{}, {} ms", process.name(), lasts.as_millis());
+        Ok(Struck { target, refused: Some(refused), ..Struck::default() })
+    }
+
+    pub(super) async fn scale(&mut self) -> Result<Struck> {
+        let room = |name| self.rig.system.room(name);
+        let pairs: Vec<_> = room("dispatcher").into_iter().zip(room("deliverer")).collect();
+        let [first, others @ ..] = &pairs[..] else { bail!("there is nothing to scale") };
+        start(*first).await?;
+        let mut exit = Duration::ZERO;
+        for pair in others {
+            exit = exit.max(stop(*pair).await?);
+        }
+        tokio::time::sleep(SETTLED).await;
+        for pair in others {
+            start(*pair).await?;
+        }
+        tokio::time::sleep(SETTLED).await;
+        if let Some(last) = others.last() {
+            exit = exit.max(stop(*last).await?);
+        }
+        let target = "dispatchers and deliverers, 1 to 3 to 2".to_owned();
+        Ok(Struck { target, exit: Some(exit), refused: None })
+    }
+
+    /// The balancer takes an ingress off three seconds after its SIGTERM, and on again when it is ready.
+    pub(super) async fn roll(&mut self) -> Result<Struck> {
+        let mut exit = Duration::ZERO;
+        let mut rolled = 0;
+        for process in self.rig.system.processes().iter().filter(|process| process.alive()) {
+            let ending = async {
+                let begun = Instant::now();
+                process.stop().await?;
+                anyhow::Ok(begun.elapsed())
+            };
+            let unrouting = async {
+                let Some(balancer) = &self.rig.balancer else { return };
+                if process.room() == "ingress" {
+                    tokio::time::sleep(STILL_ROUTED).await;
+                    let mut ports = rig::ports(&self.rig.system);
+                    ports.retain(|port| *port != process.port());
+                    balancer.route(ports);
+                }
+            };
+            let (ended, ()) = tokio::join!(ending, unrouting);
+            exit = exit.max(ended?);
+            process.restart().await?;
+            if let Some(balancer) = &self.rig.balancer {
+                balancer.route(rig::ports(&self.rig.system));
+            }
+            rolled += 1;
+        }
+        let target = format!("{rolled} processes");
+        Ok(Struck { target, exit: Some(exit), refused: None })
+    }
+}
+
+fn pick<'a>(processes: &[&'a Process], n: u64) -> Result<&'a Process> {
+    let many = u64::try_from(processes.len().max(1))?;
+    let chosen = usize::try_from(n % many)?;
+    processes.get(chosen).copied().context("no process of the room runs")
+}
+
+/// Starts what is not running.
+async fn start(pair: (&Process, &Process)) -> Result<()> {
+    for process in [pair.0, pair.1] {
+        if !process.alive() {
+            process.restart().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends both; returns the longer time that one took.
+async fn stop(pair: (&Process, &Process)) -> Result<Duration> {
+    let begun = Instant::now();
+    let (first, second) = tokio::join!(pair.0.stop(), pair.1.stop());
+    first.and(second)?;
+    Ok(begun.elapsed())
+}
+
+/// A counter or gauge of a metrics page, 0 when it is not there.
+fn read(page: &str, name: &str) -> u64 {
+    page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_is_read_from_a_metrics_page() {
+        let page = format!("# HELP x y\n{REFUSED} 3\n{RUNNING} 12\n");
+        assert_eq!((read(&page, REFUSED), read(&page, RUNNING), read(&page, "other")), (3, 12, 0));
+    }
+}
