@@ -1,0 +1,106 @@
+//! What an ingress does with what users say, without HTTP: a turn is published, and only a confirm is a
+//! yes. One user says the next thing when the last is answered, accepted or refused.
+
+use std::time::Duration;
+
+use serde_json::json;
+use shared::broker::{Broker as _, PublishError, ReplyAddress};
+use shared::clock::Clock;
+use shared::domain::ids::TurnId;
+use shared::domain::turn::{Mode, Turn};
+use shared::entropy::Entropy;
+use shared::topology::Queue;
+use shared::wire::envelope::Keys;
+use shared::wire::jobs::{Replies, TurnJob};
+
+use crate::broker::SimBroker;
+use crate::check::{Send, Sent};
+use crate::run::{BOT, CLIENT, channel};
+use crate::world::World;
+
+/// How long a synchronous caller waits.
+const ANSWER_MAX: Duration = Duration::from_secs(15);
+
+/// One user.
+pub(crate) struct User {
+    pub(crate) world: World,
+    pub(crate) broker: SimBroker,
+    pub(crate) keys: Keys,
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+    pub(crate) number: u64,
+    pub(crate) mode: Mode,
+    pub(crate) turns: u64,
+}
+
+impl User {
+    pub(crate) async fn talk(self) {
+        for number in 1..=self.turns {
+            let think = self.world.draw(|chance| match chance.between(0, 3) {
+                0 => Duration::ZERO,
+                1..3 => chance.ms(0, 400),
+                _ => chance.ms(400, 6_000),
+            });
+            tokio::time::sleep(think).await;
+            self.say(number).await;
+        }
+    }
+
+    async fn say(&self, number: u64) {
+        let turn = self.turn(number);
+        let (id, key) = (turn.id, turn.conversation());
+        let address = self.broker.reply_address().borrow().clone();
+        let reply_to = address.filter(|_| self.mode == Mode::Sync).map(|ReplyAddress(to)| to);
+        let Ok(job) = (TurnJob { turn, reply_to, traceparent: None }).seal(&self.keys) else {
+            return;
+        };
+        let partition = self.broker.topology().partition(&key);
+        let sent = match self.broker.publish(Queue::Turns, partition, id, job).await {
+            Ok(()) => Sent::Accepted,
+            Err(PublishError::Unknown) => Sent::Unknown,
+            Err(PublishError::Full | PublishError::Unavailable(_)) => Sent::Refused,
+        };
+        let said = Send { conversation: key.id(), number, turn: id, mode: self.mode, sent };
+        self.world.lock().history.sends.push(said);
+        if sent == Sent::Accepted && self.mode == Mode::Sync {
+            // Whoever waits too long is told to poll; the answer is in the store.
+            let _ = tokio::time::timeout(ANSWER_MAX, self.answered(id)).await;
+        }
+    }
+
+    async fn answered(&self, turn: TurnId) {
+        loop {
+            let change = self.world.change();
+            if self.world.lock().history.replies.iter().any(|(of, _)| *of == turn) {
+                return;
+            }
+            change.await;
+        }
+    }
+
+    fn turn(&self, number: u64) -> Turn {
+        let user = format!("user-{}", self.number);
+        let payload = json!({"message": {"text": number.to_string()}, "from": {"id": user}});
+        Turn {
+            id: TurnId::new(self.entropy.uuid_v7(self.clock.unix_ms())),
+            client: CLIENT.into(),
+            channel: channel(self.mode),
+            bot: BOT.into(),
+            user: user.into(),
+            mode: self.mode,
+            new_session: false,
+            text: number.to_string(),
+            payload: payload.to_string(),
+        }
+    }
+}
+
+/// Takes the replies of an ingress.
+pub(crate) async fn listen(world: World, broker: SimBroker, keys: Keys) {
+    let Some(mut replies) = broker.replies() else { return };
+    while let Some(sealed) = replies.recv().await {
+        let Ok(opened) = Replies::open(&keys, &sealed) else { continue };
+        world.lock().history.replies.extend(opened.0);
+        world.changed();
+    }
+}

@@ -1,0 +1,32 @@
+//! A checker that has never failed proves nothing.
+
+use sim::{Defect, Scenario, Verdict, run};
+
+/// Seeds until the defect shows, at most so many.
+const SEEDS_MAX: u64 = 200;
+
+fn found(defect: Defect, sign: &str) -> Option<Verdict> {
+    (1..=SEEDS_MAX)
+        .map(|seed| run(Scenario { defect: Some(defect), ..Scenario::new(seed) }).unwrap())
+        .find(|verdict| verdict.offences.iter().any(|offence| offence.starts_with(sign)))
+}
+
+#[test]
+fn an_ack_before_the_commit_is_found_as_loss() {
+    assert!(found(Defect::AckBeforeCommit, "lost").is_some());
+}
+
+#[test]
+fn a_commit_without_a_fence_is_found_as_a_doubled_effect() {
+    assert!(found(Defect::NoFence, "duplicated effect").is_some());
+}
+
+#[test]
+fn without_faults_nothing_is_refused_repeated_or_late() {
+    for seed in 1..=100 {
+        let verdict = run(Scenario { seed, faults: false, defect: None }).unwrap();
+        assert_eq!(verdict.offences, Vec::<String>::new(), "{verdict}");
+        assert_eq!((verdict.refused_commits, verdict.timed_out), (0, 0), "{verdict}");
+        assert!(verdict.accepted >= 4, "{verdict}");
+    }
+}
