@@ -37,12 +37,27 @@ fn every_promise_names_a_test_that_exists() {
     let named: BTreeSet<&str> =
         promises.split('`').skip(1).step_by(2).filter(|word| word.contains("::")).collect();
     assert!(named.len() >= 9, "{named:?}");
-    for name in named {
-        let (file, test) = name.split_once("::").unwrap();
-        let source = read(file);
-        let found = ["(", "<"].iter().any(|after| source.contains(&format!("fn {test}{after}")));
-        assert!(found, "{file} has no test {test}");
-    }
+    named.into_iter().for_each(exists);
+}
+
+/// A test is named as `path/of/file.rs::name_of_the_test`.
+fn exists(name: &str) {
+    let (file, test) = name.split_once("::").unwrap();
+    let source = read(file);
+    let found = ["(", "<"].iter().any(|after| source.contains(&format!("fn {test}{after}")));
+    assert!(found, "{file} has no test {test}");
+}
+
+#[test]
+fn every_guarantee_and_every_schedule_names_tests_that_exist() {
+    let page = read("docs/guarantees.md");
+    let named: BTreeSet<&str> =
+        page.split('`').skip(1).step_by(2).filter(|word| word.contains(".rs::")).collect();
+    named.iter().copied().for_each(exists);
+    assert!(named.len() >= 45, "only {} are named", named.len());
+    let schedules = page.split("## Schedules").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = schedules.lines().filter(|line| line.starts_with("| ")).count() - 1;
+    assert_eq!(rows, 16);
 }
 
 #[test]
