@@ -7,6 +7,11 @@ use super::OpenError;
 /// In order; a released text is never changed.
 const MIGRATIONS: &[&str] = &[include_str!("../store/sqlite/migrations/0001.sql")];
 
+/// Whoever has the folder is alone: doorbells that were rung and claims that were made are a dead process's.
+const NOBODY_ELSE: &str = "
+update delivery set hinted_at = 0, claimed_until = 0
+ where head = 1 and (hinted_at <> 0 or claimed_until <> 0)";
+
 /// Runs what is missing. SQLite's own `user_version` counts what has run.
 pub(super) fn run(connection: &mut Connection) -> Result<(), OpenError> {
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
@@ -20,6 +25,10 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), OpenError> {
         transaction.pragma_update(None, "user_version", number)?;
         transaction.commit()?;
         tracing::debug!(schema.version = number, "the schema was brought up to date");
+    }
+    // A file that cannot be written just now is read all the same.
+    if let Err(error) = connection.execute(NOBODY_ELSE, []) {
+        tracing::warn!(%error, "deliveries that a dead process was at wait for up to half a minute");
     }
     Ok(())
 }

@@ -164,3 +164,21 @@ async fn a_full_disk_refuses_writes_keeps_reads_and_heals_by_itself() {
     database.write(big).await.unwrap();
     assert_eq!(keys(&database).await, ["before", "big"]);
 }
+
+#[tokio::test]
+async fn what_a_dead_process_was_at_is_free_when_the_folder_is_opened_again() {
+    let folder = scratch();
+    let database = open(folder.path()).await;
+    let row = "insert into delivery (conversation, number, channel_id, turn_id, idx, body, attempt,
+                 claimed_until, head, due, hinted_at, hash, created_at)
+               values (x'00', 1, 'c', x'00', 0, x'00', 2, 9, 1, 3, 8, 0, 3)";
+    database.write(|c| c.execute(row, [])).await.unwrap();
+    database.close().await;
+    let again = open(folder.path()).await;
+    let read = again.read(|c| {
+        let sql = "select attempt, claimed_until, hinted_at, due from delivery";
+        c.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+    });
+    let found: (i64, i64, i64, i64) = read.await.unwrap();
+    assert_eq!(found, (2, 0, 0, 3), "attempt, claimed until, rung at, due");
+}

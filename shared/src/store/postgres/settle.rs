@@ -76,8 +76,9 @@ with hit as (
 )
 select $1::uuid from hit";
 
-/// The lowest unsettled row becomes its conversation's head. The hint time starts anew: the lane
-/// that settled the one before it goes on with it now.
+/// The lowest unsettled row becomes its conversation's head. The lane that settled the one before it
+/// goes on with it now, and no doorbell of its own may exist: should the lane's process have died, the
+/// sweep is there in five seconds, not in half a minute.
 pub(super) const HEAD: &str = "
 with low as materialized (
   select m.id, x.number
@@ -87,7 +88,7 @@ with low as materialized (
       where x.conversation_id = m.id and x.state = 0 order by x.number limit 1) x
 )
 update delivery d
-   set head = true, hinted_at = clock_timestamp()
+   set head = true, hinted_at = clock_timestamp() - interval '25 s'
   from low
  where d.conversation_id = low.id and d.number = low.number and not d.head";
 

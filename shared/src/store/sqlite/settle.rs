@@ -32,9 +32,10 @@ const DISABLE: &str = "update channel set disabled = 1 where id = ?1";
 const LOG: &str = "
 insert or ignore into attempt (turn_id, idx, attempt, status, error, took_ms, response, at)
 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-/// The hint time starts anew: the lane that settled the one before goes on with it now.
+/// The lane that settled the one before goes on with it now; should its process have died, the sweep is
+/// there in five seconds.
 const HEAD: &str = "
-update delivery set head = 1, hinted_at = ?2
+update delivery set head = 1, hinted_at = ?2 - 25000
  where conversation = ?1 and head = 0 and number =
        (select number from delivery where conversation = ?1 and state = 0 order by number limit 1)";
 

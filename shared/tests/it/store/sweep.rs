@@ -18,6 +18,7 @@ conformance! {
     a_row_that_is_not_due_is_not_rung,
     a_claimed_row_is_left_alone_until_its_lease_ends,
     only_heads_are_rung,
+    a_row_that_moved_up_is_rung_in_seconds_when_nobody_goes_on_with_it,
     the_sweep_takes_the_oldest_due_within_its_limits,
     a_disabled_endpoint_is_not_rung,
     a_paused_endpoint_gives_one_probe,
@@ -132,6 +133,19 @@ async fn only_heads_are_rung<H: Harness>(h: H) {
     let hints = sweep(&world).await;
     assert_eq!(hints.len(), 1);
     assert_eq!(hints[0].place, said.place(1), "the next one moved up");
+}
+
+async fn a_row_that_moved_up_is_rung_in_seconds_when_nobody_goes_on_with_it<H: Harness>(h: H) {
+    let world = World::new(h).await;
+    let said = world.say(&world.user("ann"), &["one", "two"]).await;
+    world.settle(said.place(0), 0, Verdict::Delivered).await;
+    assert_eq!(sweep(&world).await, [], "the lane goes on with it");
+    world.h.pass(Duration::from_secs(6)).await;
+    let hints = sweep(&world).await;
+    assert_eq!(hints.len(), 1);
+    assert_eq!(hints[0].place, said.place(1));
+    world.h.pass(Duration::from_secs(15)).await;
+    assert_eq!(sweep(&world).await, [], "its doorbell is on the way");
 }
 
 async fn the_sweep_takes_the_oldest_due_within_its_limits<H: Harness>(h: H) {
