@@ -5,6 +5,7 @@ mod bad_input;
 mod clients;
 mod controls;
 mod crash_points;
+mod durable;
 mod promises;
 mod support;
 mod tokens;

@@ -67,7 +67,7 @@ pub(crate) struct System {
     pub(crate) synchronous_hs512: String,
     /// What the asynchronous channel answers to.
     pub(crate) receiver: Receiver,
-    _installation: Installation,
+    installation: Installation,
 }
 
 impl System {
@@ -104,7 +104,7 @@ impl System {
             elsewhere: ELSEWHERE,
             synchronous_hs512: format!("/chatbot/hooks/{BOT_HS512}"),
             receiver,
-            _installation: installation,
+            installation,
         };
         system.until_suspended().await;
         system
@@ -120,6 +120,11 @@ impl System {
             assert!(Instant::now() < deadline, "a suspension is not learnt of");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// The one process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.installation.processes()[0].pid().unwrap()
     }
 
     /// The body of a plain message.
