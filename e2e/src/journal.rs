@@ -1,6 +1,7 @@
 //! The history as it is written: one JSON object a line, in the order in which things happened, with the
 //! time in nanoseconds since the run began. Beside it, what the timeline and the vacuity rules need.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
@@ -81,6 +82,9 @@ pub struct Samples {
     pub tries: Vec<Sample>,
     pub processed: Vec<Duration>,
     pub delivered: Vec<Duration>,
+    /// Turns that the bot was given, and how often it was given one that it had been given before.
+    pub turns: HashSet<String>,
+    pub again: u64,
 }
 
 /// Shared by all who write it.
@@ -116,10 +120,20 @@ impl Journal {
         drop(file);
         let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
         match (event.f, event.r#type) {
-            ("run", _) => samples.processed.push(t),
+            ("run", _) => {
+                samples.processed.push(t);
+                if let Some(mid) = event.mid {
+                    samples.again += u64::from(!samples.turns.insert(mid.to_owned()));
+                }
+            }
             ("deliver", "ok") => samples.delivered.push(t),
             (_, _) => {}
         }
+    }
+
+    /// How often the bot was given a turn again, so far.
+    pub fn again(&self) -> u64 {
+        self.samples.lock().unwrap_or_else(PoisonError::into_inner).again
     }
 
     pub fn sample(&self, sample: Sample) {

@@ -198,7 +198,7 @@ impl Speaker {
 
     async fn probe(&self) {
         let (_, answer) = self.until_known(bot::PROBE, "probe").await;
-        self.note("info", "probe", None, answer.as_deref());
+        self.note("info", "probe", None, None, answer.as_deref());
         if !self.line.asynchronous {
             let list = answer.as_deref().and_then(read_answer);
             self.history.with(self.conversation, |thread| thread.last = list);
@@ -236,15 +236,15 @@ impl Speaker {
 
     /// One try, written down before and after.
     async fn send(&self, text: &str, key: Option<&str>, nth: usize) -> Try {
-        self.note("invoke", "send", None, Some(text));
+        self.note("invoke", "send", None, Some(text), None);
         let began = self.history.journal().map(crate::journal::Journal::now);
-        let (status, tried) = self.post(text, key, nth).await;
+        let (status, tried, why) = self.post(text, key, nth).await;
         let word = match tried {
             Try::Answer(_) => "ok",
             Try::Refused => "fail",
             Try::Unknown => "info",
         };
-        self.note(word, "send", status, Some(text));
+        self.note(word, "send", status, Some(text), Some(&why));
         if let (Some(journal), Some(began)) = (self.history.journal(), began) {
             let accepted = matches!(tried, Try::Answer(_));
             let ended = journal.now();
@@ -253,7 +253,8 @@ impl Speaker {
         tried
     }
 
-    async fn post(&self, text: &str, key: Option<&str>, nth: usize) -> (Option<u16>, Try) {
+    /// The status, what it means, and what was said when it was not well.
+    async fn post(&self, text: &str, key: Option<&str>, nth: usize) -> (Option<u16>, Try, String) {
         let user = self.conversation % TENANT;
         let host = &self.line.hosts[(user + nth) % self.line.hosts.len()];
         let body = json!({"message": {"text": text}, "from": {"id": format!("user-{user}")}});
@@ -267,20 +268,28 @@ impl Speaker {
         }
         let response = match request.body(body.to_string()).send().await {
             Ok(response) => response,
-            Err(error) if error.is_connect() => return (None, Try::Refused),
-            Err(_) => return (None, Try::Unknown),
+            Err(error) if error.is_connect() => return (None, Try::Refused, error.to_string()),
+            Err(error) => return (None, Try::Unknown, error.to_string()),
         };
         let status = response.status().as_u16();
-        let tried = match (status, response.text().await) {
-            (200, Ok(answer)) => Try::Answer(answer),
-            (400..=499, _) => Try::Refused,
-            (503, Ok(answer)) if answer.contains("not accepted") => Try::Refused,
-            (_, Ok(_) | Err(_)) => Try::Unknown,
+        let (tried, why) = match (status, response.text().await) {
+            (200, Ok(answer)) => (Try::Answer(answer), String::new()),
+            (400..=499, body) => (Try::Refused, body.unwrap_or_default()),
+            (503, Ok(body)) if body.contains("Not accepted") => (Try::Refused, body),
+            (_, Ok(body)) => (Try::Unknown, body),
+            (_, Err(error)) => (Try::Unknown, error.to_string()),
         };
-        (Some(status), tried)
+        (Some(status), tried, why)
     }
 
-    fn note(&self, word: &str, what: &str, status: Option<u16>, text: Option<&str>) {
+    fn note(
+        &self,
+        word: &str,
+        what: &str,
+        status: Option<u16>,
+        text: Option<&str>,
+        value: Option<&str>,
+    ) {
         let Some(journal) = self.history.journal() else { return };
         let user = format!("user-{}", self.conversation % TENANT);
         let who = format!("client-{}", self.conversation);
@@ -288,7 +297,7 @@ impl Speaker {
         let event = Event {
             app: Some(&self.line.client_id),
             node: self.line.hosts.first().map(String::as_str),
-            value: text,
+            value: value.filter(|value| !value.is_empty()),
             seq,
             status,
             ..Event::new(&who, word, what)

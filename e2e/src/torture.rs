@@ -26,6 +26,9 @@ use ground::Ground;
 
 /// Clean load before the first fault: what the accept rate is compared with.
 const CALM_FIRST: Duration = Duration::from_secs(5);
+/// Longer than the bot thinks: asynchronous clients do not wait for answers, and the work of a conversation
+/// that was held up must be caught up with.
+const PAUSE: Duration = Duration::from_millis(600);
 const CALM: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(8));
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -82,8 +85,9 @@ impl Outcome {
     /// The verdict in one line, then what was found.
     pub fn line(&self) -> String {
         let refused: u64 = self.windows.iter().filter_map(|window| window.refused).sum();
+        let taken_over: u64 = self.windows.iter().filter_map(|window| window.taken_over).sum();
         let mut line = format!(
-            "{} seed {}, {:?}, {} s, {} faults, {} stale writes refused: {} conversations, {} sends, \
+            "{} seed {}, {:?}, {} s, {} faults, {} turns taken over from frozen processes, {} stale writes refused: {} conversations, {} sends, \
              {} accepted, {} unknown ({} recovered); {}; repeated POSTs {}, after a 2xx {}; \
              longest until served again {:.1} s",
             self.verdict.word(),
@@ -91,6 +95,7 @@ impl Outcome {
             self.torture.engines,
             self.took.as_secs(),
             self.windows.len(),
+            taken_over,
             refused,
             self.verdict.conversations,
             self.verdict.sends,
@@ -131,7 +136,7 @@ pub async fn run(torture: &Torture) -> Result<Outcome> {
         first: 0,
         conversations: torture.conversations,
         messages: u32::MAX,
-        pause: Duration::from_millis(5),
+        pause: PAUSE,
         stop: CancellationToken::new(),
     };
     let striking = async {

@@ -78,6 +78,8 @@ pub struct Window {
     pub ended: Duration,
     /// After a freeze: writes of the zombie that its fence refused.
     pub refused: Option<u64>,
+    /// After a freeze: turns of the frozen process that others had done before it woke.
+    pub taken_over: Option<u64>,
     /// The longest that a process took to end after SIGTERM.
     pub exit: Option<Duration>,
 }
@@ -87,6 +89,7 @@ pub struct Window {
 pub(super) struct Struck {
     target: String,
     refused: Option<u64>,
+    taken_over: Option<u64>,
     exit: Option<Duration>,
 }
 
@@ -124,8 +127,8 @@ impl Nemesis<'_> {
             node: Some(&struck.target),
             ..Event::new("nemesis", "info", fault.name())
         });
-        let Struck { target, refused, exit } = struck;
-        Ok(Window { fault, target, began, ended, refused, exit })
+        let Struck { target, refused, taken_over, exit } = struck;
+        Ok(Window { fault, target, began, ended, refused, taken_over, exit })
     }
 
     fn outside(&self) -> Result<&Outside> {

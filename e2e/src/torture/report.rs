@@ -91,7 +91,7 @@ fn checks(page: &mut String, outcome: &Outcome) {
 fn faults(page: &mut String, outcome: &Outcome) {
     page.push_str(
         "<h2>Faults</h2>\n<table><tr><th>fault<th>whom<th>at s<th>lasted s<th>longest gap s\
-         <th>served again after ms<th>stale writes refused<th>exit s</tr>\n",
+         <th>served again after ms<th>turns taken over<th>stale writes refused<th>exit s</tr>\n",
     );
     for window in &outcome.windows {
         let gap = judge::gap(window, &outcome.samples).as_secs_f64();
@@ -99,12 +99,13 @@ fn faults(page: &mut String, outcome: &Outcome) {
         let _ = writeln!(
             page,
             "<tr><td>{}<td>{}<td class=\"n\">{:.1}<td class=\"n\">{:.1}<td class=\"n\">{gap:.1}\
-             <td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}</tr>",
+             <td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}</tr>",
             window.fault.name(),
             escape(&window.target),
             window.began.as_secs_f64(),
             (window.ended.saturating_sub(window.began)).as_secs_f64(),
             served.map(|wait| wait.as_millis().to_string()).unwrap_or_default(),
+            window.taken_over.map(|turns| turns.to_string()).unwrap_or_default(),
             window.refused.map(|refused| refused.to_string()).unwrap_or_default(),
             window.exit.map(|exit| format!("{:.1}", exit.as_secs_f64())).unwrap_or_default(),
         );

@@ -20,6 +20,7 @@ fn outcome() -> Outcome {
         began: time(3),
         ended: time(5),
         refused: Some(4),
+        taken_over: Some(6),
         exit: None,
     };
     let fault = Fault { kind: Kind::Lost, conversation: 7, what: "message 4".to_owned() };
@@ -40,6 +41,7 @@ fn outcome() -> Outcome {
             tries: (0..10).map(sample).collect(),
             processed: vec![time(1)],
             delivered: vec![time(2)],
+            ..Samples::default()
         },
         took: time(60),
     }

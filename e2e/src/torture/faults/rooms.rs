@@ -14,7 +14,7 @@ const STILL_ROUTED: Duration = Duration::from_secs(3);
 /// How long a dispatcher may be without a turn before it cannot be frozen in the middle of one.
 const BUSY_MAX: Duration = Duration::from_secs(20);
 /// How long a woken process may take for its late writes.
-const LATE_MAX: Duration = Duration::from_secs(15);
+const LATE_MAX: Duration = Duration::from_secs(5);
 const ROOMS: [&str; 3] = ["ingress", "dispatcher", "deliverer"];
 /// Between the steps of a change of scale.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -60,7 +60,9 @@ impl Nemesis<'_> {
             nth = nth.wrapping_add(1);
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
+        let again = self.journal.again();
         tokio::time::sleep(lasts).await;
+        let taken_over = self.journal.again() - again;
         process.freeze(false)?;
         let deadline = Instant::now() + LATE_MAX;
         let mut refused = 0;
@@ -71,7 +73,8 @@ impl Nemesis<'_> {
             }
         }
         let target = format!("{}, {} ms", process.name(), lasts.as_millis());
-        Ok(Struck { target, refused: Some(refused), ..Struck::default() })
+        let (refused, taken_over) = (Some(refused), Some(taken_over));
+        Ok(Struck { target, refused, taken_over, exit: None })
     }
 
     pub(super) async fn scale(&mut self) -> Result<Struck> {
@@ -92,7 +95,7 @@ impl Nemesis<'_> {
             exit = exit.max(stop(*last).await?);
         }
         let target = "dispatchers and deliverers, 1 to 3 to 2".to_owned();
-        Ok(Struck { target, exit: Some(exit), refused: None })
+        Ok(Struck { target, exit: Some(exit), ..Struck::default() })
     }
 
     /// The balancer takes an ingress off three seconds after its SIGTERM, and on again when it is ready.
@@ -123,7 +126,7 @@ impl Nemesis<'_> {
             rolled += 1;
         }
         let target = format!("{rolled} processes");
-        Ok(Struck { target, exit: Some(exit), refused: None })
+        Ok(Struck { target, exit: Some(exit), ..Struck::default() })
     }
 }
 
