@@ -52,7 +52,7 @@ fn rounds() -> u32 {
 /// only each conversation's first message is sure to have a job of its own.
 fn nth(room: &str, point: Point, round: u32) -> u32 {
     match (room, point) {
-        ("deliverer", Point::AckSent) => 1,
+        ("deliverer", Point::AckSent) => 2,
         ("deliverer", _) => 3 + round % 2,
         (_, Point::AckSent | Point::TurnInTransaction) => 2 + round % 2,
         _ => 5 + round % 9,
