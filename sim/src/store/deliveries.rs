@@ -12,6 +12,8 @@ use super::db::{Db, DeliveryRow, Fate};
 
 /// A row whose bell was rung is left alone for so long.
 const HINTED: Duration = Duration::from_secs(30);
+/// One that moved up counts as rung so long ago.
+const MOVED_UP: Duration = Duration::from_secs(25);
 
 impl DeliveryRow {
     fn is_free(&self, now: Instant) -> bool {
@@ -118,7 +120,7 @@ impl Db {
         if let Some(row) = self.deliveries.get_mut(&(conversation, number)).filter(|row| !row.head)
         {
             row.head = true;
-            row.hinted_at = Some(now);
+            row.hinted_at = now.checked_sub(MOVED_UP);
         }
     }
 
