@@ -97,9 +97,10 @@ pub(crate) fn offences(history: &History, db: &Db) -> Vec<String> {
         conversations.entry(send.conversation).or_default().push(send);
     }
     let mut found: Vec<String> = Vec::new();
+    let frozen = history.faults.contains_key("freeze");
     for (conversation, sends) in &conversations {
         let list = list(db, *conversation);
-        found.extend(turns(sends, &list, db));
+        found.extend(turns(sends, &list, db, frozen));
         let mode = sends.first().map(|send| send.mode);
         found.extend(if mode == Some(Mode::Sync) {
             replies(sends, &list, db)
@@ -112,7 +113,8 @@ pub(crate) fn offences(history: &History, db: &Db) -> Vec<String> {
     found
 }
 
-fn turns(sends: &[&Send], list: &[u64], db: &Db) -> Vec<String> {
+/// `frozen`: a process was, so that its bot may have been too late.
+fn turns(sends: &[&Send], list: &[u64], db: &Db, frozen: bool) -> Vec<String> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
     for number in list {
@@ -129,7 +131,7 @@ fn turns(sends: &[&Send], list: &[u64], db: &Db) -> Vec<String> {
     let late = |number: &u64| {
         let rows = sends.iter().filter(|send| send.number == *number);
         let mut rows = rows.filter_map(|send| db.turns.get(&send.turn));
-        rows.any(|row| row.outcome == Outcome::BotTimedOut)
+        frozen && rows.any(|row| row.outcome == Outcome::BotTimedOut)
     };
     let gone = accepted.iter().filter(|number| !seen.contains(number) && !late(number));
     found.extend(gone.map(|number| format!("lost: {number}")));
@@ -143,7 +145,8 @@ fn turns(sends: &[&Send], list: &[u64], db: &Db) -> Vec<String> {
             found.push(format!("duplicated effect: {} was committed {effects} times", send.number));
         }
         let outcome = db.turns.get(&send.turn).map(|row| row.outcome);
-        let ended = |outcome| matches!(outcome, Outcome::Answered | Outcome::BotTimedOut);
+        let ended =
+            |outcome| outcome == Outcome::Answered || (frozen && outcome == Outcome::BotTimedOut);
         if outcome.is_some_and(|outcome| !ended(outcome)) {
             found.push(format!("turn {} ended as {outcome:?}", send.number));
         }

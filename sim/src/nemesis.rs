@@ -12,7 +12,7 @@ use crate::world::{Life, Process};
 const NOT_HEARD: Duration = Duration::from_secs(12);
 
 /// One fault drawn from the seed.
-pub(crate) async fn strike(cluster: &mut Cluster) {
+pub(crate) async fn strike(cluster: &mut Cluster) -> anyhow::Result<()> {
     let world = cluster.world.clone();
     let (kind, pause) = world.draw(|chance| (chance.between(0, 7), chance.ms(0, 3_000)));
     let victim = cluster.victim();
@@ -20,7 +20,7 @@ pub(crate) async fn strike(cluster: &mut Cluster) {
         0 | 1 => {
             cluster.kill(victim);
             tokio::time::sleep(pause).await;
-            cluster.replace(victim).await;
+            cluster.replace(victim).await?;
             "kill"
         }
         2 => {
@@ -47,18 +47,19 @@ pub(crate) async fn strike(cluster: &mut Cluster) {
             "store"
         }
         6 => {
-            cluster.replace(victim).await;
+            cluster.replace(victim).await?;
             cluster.drain(victim);
             "roll"
         }
         _ => {
-            cluster.replace(victim).await;
+            cluster.replace(victim).await?;
             "scale"
         }
     };
     *world.lock().history.faults.entry(name).or_default() += 1;
     world.note(name, victim, 0);
     world.changed();
+    Ok(())
 }
 
 fn freeze(cluster: &Cluster, victim: Process) {

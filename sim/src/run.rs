@@ -158,7 +158,7 @@ async fn simulate(scenario: Scenario) -> anyhow::Result<Verdict> {
     let faults = if scenario.faults { world.draw(|chance| chance.between(0, 6)) } else { 0 };
     for _ in 0..faults {
         tokio::time::sleep(world.draw(|chance| chance.ms(100, 9_000))).await;
-        nemesis::strike(&mut cluster).await;
+        nemesis::strike(&mut cluster).await?;
     }
     users.wait().await;
     cluster.calm().await?;
@@ -252,11 +252,10 @@ impl Cluster {
     }
 
     /// Starts another of the same room.
-    pub(crate) async fn replace(&mut self, process: Process) {
+    pub(crate) async fn replace(&mut self, process: Process) -> anyhow::Result<()> {
         let room = self.workers.iter().find(|worker| worker.process == process);
         let room = room.map_or(Queue::Turns, |worker| worker.room);
-        // A room that does not start leaves work undone, which the checks find.
-        let _ = self.start(room).await;
+        self.start(room).await
     }
 
     /// Stops a process as an orchestrator does: drain, then kill.
