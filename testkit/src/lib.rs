@@ -4,6 +4,7 @@
 //! with the process that started it, even when that one is killed. No running engine is touched.
 
 mod keeper;
+pub mod pair;
 pub mod postgres;
 pub mod proxy;
 pub mod rabbitmq;

@@ -7,24 +7,25 @@ use shared::lifecycle::Drained;
 use shared::registry::Endpoint;
 use tokio::time::Instant;
 
-use super::support::pair::{Embedded, Pair};
 use super::support::receiver::{Answer, Receiver};
 use super::support::world::{World, endpoint, waits};
+use testkit::pair::{Embedded, Pair};
 
 #[tokio::test]
 async fn a_post_whose_deliverer_died_is_made_again_with_the_same_id_before_what_follows() {
-    a_post_is_made_again(Embedded::start(Clock::Real).await).await;
+    a_post_is_made_again(Embedded::start(Clock::Real).await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn a_retry_of_an_idle_partition_whose_owner_died_is_on_time() {
-    a_retry_is_on_time(Embedded::start(Clock::Real).await).await;
+    a_retry_is_on_time(Embedded::start(Clock::Real).await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn a_deliverer_that_stops_ends_what_it_has_begun_and_leaves_the_rest_to_the_next() {
     // The database's clock stands still: the sweep finds nothing, bells are all there is.
-    a_stop_leaves_the_rest(Embedded::start(Clock::manual(Clock::Real.unix_ms())).await).await;
+    a_stop_leaves_the_rest(Embedded::start(Clock::manual(Clock::Real.unix_ms())).await.unwrap())
+        .await;
 }
 
 pub(super) async fn a_post_is_made_again<P: Pair>(pair: P) {

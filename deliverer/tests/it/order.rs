@@ -8,10 +8,10 @@ use shared::registry::Endpoint;
 use shared::wire::envelope::Keys;
 use shared::wire::jobs::DeliveryJob;
 
-use super::support::pair::{Embedded, Pair};
 use super::support::receiver::{Answer, Post, Receiver};
 use super::support::until;
 use super::support::world::{World, endpoint, waits};
+use testkit::pair::{Embedded, Pair};
 
 /// The texts of successful POSTs, by user; a text that comes again at once is a permitted duplicate.
 fn delivered(posts: &[Post], failed: impl Fn(usize) -> bool) -> HashMap<String, Vec<String>> {
@@ -47,7 +47,7 @@ async fn a_retry_in_the_middle_holds_back_what_follows() {
 
 #[tokio::test]
 async fn thirty_conversations_with_failures_in_between_keep_their_order() {
-    conversations_keep_their_order(Embedded::start(Clock::Real).await).await;
+    conversations_keep_their_order(Embedded::start(Clock::Real).await.unwrap()).await;
 }
 
 pub(super) async fn conversations_keep_their_order<P: Pair>(pair: P) {

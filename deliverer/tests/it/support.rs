@@ -1,6 +1,5 @@
 //! A small world: engines in a folder, one or more channels, deliverers, receivers.
 
-pub(crate) mod pair;
 pub(crate) mod receiver;
 pub(crate) mod world;
 

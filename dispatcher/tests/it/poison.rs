@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use serde_json::json;
+use shared::clock::Clock;
 use shared::domain::outcome::Outcome;
 use shared::lifecycle::Drained;
 
 use super::support::bot::{Do, Scripted};
-use super::support::pair::{Embedded, Pair};
 use super::support::world::{World, a_bot};
+use testkit::pair::{Embedded, Pair};
 
 /// Hangs for ever on "poison", which stands for a process that dies over it.
 fn bot() -> Scripted {
@@ -19,7 +20,7 @@ const PATIENT: [(&str, &str); 1] = [("dispatcher.turn_deadline", "60s")];
 
 #[tokio::test]
 async fn a_turn_that_ends_processes_runs_alone_and_is_then_parked_and_the_next_goes_on() {
-    poison_is_parked(Embedded::start().await).await;
+    poison_is_parked(Embedded::start(Clock::Real).await.unwrap()).await;
 }
 
 pub(super) async fn poison_is_parked(pair: impl Pair) {
@@ -44,7 +45,7 @@ pub(super) async fn poison_is_parked(pair: impl Pair) {
 
 #[tokio::test]
 async fn a_good_turn_survives_any_number_of_rolling_restarts() {
-    restarts_are_survived(Embedded::start().await).await;
+    restarts_are_survived(Embedded::start(Clock::Real).await.unwrap()).await;
 }
 
 pub(super) async fn restarts_are_survived(pair: impl Pair) {

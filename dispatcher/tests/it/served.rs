@@ -7,23 +7,23 @@ use shared::domain::outcome::Outcome;
 use testkit::postgres::Server;
 
 use super::support::bot::{Do, Scripted};
-use super::support::pair::Served;
 use super::support::world::{World, a_bot};
 use super::{poison, sessions};
+use testkit::pair::Served;
 
 #[tokio::test]
 async fn on_rabbitmq_and_postgres_order_and_state_hold_while_dispatchers_come_and_go() {
-    sessions::order_and_state_hold(Served::start().await).await;
+    sessions::order_and_state_hold(Served::start().await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn on_rabbitmq_and_postgres_poison_is_parked_and_the_next_goes_on() {
-    poison::poison_is_parked(Served::start().await).await;
+    poison::poison_is_parked(Served::start().await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn on_rabbitmq_and_postgres_a_good_turn_survives_rolling_restarts() {
-    poison::restarts_are_survived(Served::start().await).await;
+    poison::restarts_are_survived(Served::start().await.unwrap()).await;
 }
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn kill_9_of_the_database_in_mid_load_costs_no_turn_and_doubles_none() {
     const TURNS: usize = 40;
     let server = Server::start().await.unwrap();
     let node = testkit::rabbitmq::shared().await.unwrap();
-    let world = World::on(Served::with(node, &server).await, a_bot()).await;
+    let world = World::on(Served::with(node, &server).await.unwrap(), a_bot()).await;
     let bot = Scripted::always(Do::Slow(Duration::from_millis(5)));
     let _dispatcher = world.dispatcher(&bot).await;
     let mut turns = Vec::new();

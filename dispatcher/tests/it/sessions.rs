@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use serde_json::json;
+use shared::clock::Clock;
 use shared::domain::outcome::Outcome;
 use shared::domain::turn::Mode;
 use shared::lifecycle::Drained;
 use shared::registry::Bot;
 
 use super::support::bot::{Do, Scripted};
-use super::support::pair::{Embedded, Pair};
 use super::support::world::{World, a_bot};
+use testkit::pair::{Embedded, Pair};
 
 #[tokio::test]
 async fn an_echo_bot_answers_whoever_waits_and_the_answer_is_stored() {
@@ -49,7 +50,7 @@ async fn turns_of_each_conversation_take_effect_once_and_in_order() {
 
 #[tokio::test]
 async fn order_and_state_hold_while_dispatchers_come_and_go() {
-    order_and_state_hold(Embedded::start().await).await;
+    order_and_state_hold(Embedded::start(Clock::Real).await.unwrap()).await;
 }
 
 pub(super) async fn order_and_state_hold(pair: impl Pair) {

@@ -2,7 +2,6 @@
 
 pub(crate) mod bot;
 pub(crate) mod faulty;
-pub(crate) mod pair;
 pub(crate) mod server;
 pub(crate) mod world;
 

@@ -1,7 +1,6 @@
 //! Engines in a folder, channels, what a dispatcher would commit, and deliverers that can be stopped or
 //! killed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,15 +30,15 @@ use shared::wire::jobs::{DeliveryJob, Fresh};
 use shared::wire::v1;
 use uuid::Uuid;
 
-use super::pair::{Embedded, Pair};
 use super::until;
+use testkit::pair::{Embedded, Pair};
 
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BOT: &str = "st-00000000-0000-5000-8000-000000000001";
 const CLIENT: &str = "cs-00000000-0000-5000-8000-000000000001";
 
 pub(crate) struct World<P: Pair = Embedded> {
-    pair: Arc<P>,
+    pair: P,
     pub(crate) broker: P::B,
     pub(crate) store: P::S,
     pub(crate) channel: ChannelId,
@@ -87,13 +86,13 @@ impl World {
 
     /// With a clock of the database's own.
     pub(crate) async fn at(endpoint: Endpoint, clock: Clock) -> Self {
-        Self::on(Embedded::start(clock).await, endpoint).await
+        Self::on(Embedded::start(clock).await.unwrap(), endpoint).await
     }
 }
 
 impl<P: Pair> World<P> {
     pub(crate) async fn on(pair: P, endpoint: Endpoint) -> Self {
-        let (broker, store) = pair.process().await;
+        let (broker, store) = pair.process().await.unwrap();
         let keys = Keys::new(&[vec![1; 32]]).unwrap();
         let app = App {
             client_id: CLIENT.into(),
@@ -112,7 +111,7 @@ impl<P: Pair> World<P> {
         };
         store.add_bot(&bot).await.unwrap();
         let channel = ChannelId::from("");
-        let mut world = Self { pair: Arc::new(pair), broker, store, channel, keys };
+        let mut world = Self { pair, broker, store, channel, keys };
         world.channel = world.channel(endpoint).await;
         world
     }
@@ -244,8 +243,9 @@ impl<P: Pair> World<P> {
             .unwrap();
         let lifecycle = Lifecycle::new();
         let metrics = prometheus::Registry::new();
-        let pair = Arc::clone(&self.pair);
-        let (broker, store) = runtime.spawn(async move { pair.process().await }).await.unwrap();
+        let pair = self.pair.clone();
+        let (broker, store) =
+            runtime.spawn(async move { pair.process().await.unwrap() }).await.unwrap();
         let ground = Ground {
             broker,
             store,

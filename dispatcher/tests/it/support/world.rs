@@ -30,8 +30,8 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::faulty::Faulty;
-use super::pair::{Embedded, Pair};
 use super::{SOON, until};
+use testkit::pair::{Embedded, Pair};
 
 const CLIENT: &str = "cs-00000000-0000-5000-8000-000000000001";
 pub(crate) const SORRY: &str = "Sorry.";
@@ -73,14 +73,14 @@ impl World {
     }
 
     pub(crate) async fn with(bot: Bot) -> Self {
-        Self::on(Embedded::start().await, bot).await
+        Self::on(Embedded::start(Clock::Real).await.unwrap(), bot).await
     }
 }
 
 impl<P: Pair> World<P> {
     /// With one bot, which has a synchronous and an asynchronous channel.
     pub(crate) async fn on(pair: P, bot: Bot) -> Self {
-        let (broker, store) = pair.process().await;
+        let (broker, store) = pair.process().await.unwrap();
         let store = Faulty::new(store);
         let keys = Keys::new(&[vec![1; 32]]).unwrap();
         let app = App {
@@ -294,7 +294,8 @@ impl<P: Pair> World<P> {
             .unwrap();
         // A killed process takes its engines' tasks with it.
         let pair = self.pair.clone();
-        let (broker, store) = runtime.spawn(async move { pair.process().await }).await.unwrap();
+        let (broker, store) =
+            runtime.spawn(async move { pair.process().await.unwrap() }).await.unwrap();
         let lifecycle = Lifecycle::new();
         let metrics = prometheus::Registry::new();
         let ground = Ground {
