@@ -3,14 +3,14 @@
 //! A token is read strictly before anything is believed: at most 8 KiB, three base64url parts without
 //! padding, JSON objects without a key twice. What it says of keys (`kid`, `jku`, `jwk` …) is ignored;
 //! its `alg` is only compared with the one pinned to the app (RFC 8725 §3.1). Not verified: `aud`,
-//! which clients fill with the platform's own, and `iat`. `exp` and `nbf` are the business of
-//! `domain/auth.rs`, by our own clock.
+//! which clients fill with the platform's own. Times and `jti` are the business of `domain/auth.rs`, by
+//! our own clock and the app's own rules.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, header};
 use jsonwebtoken::DecodingKey;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use shared::registry::{Algorithm, App};
 
 use crate::domain::auth::{Claims, Failure};
@@ -21,24 +21,36 @@ const TOKEN_MAX: usize = 8 * 1024;
 const ID_MAX: usize = 256;
 const BOUNDS: Bounds = Bounds { depth: 16, values: 500 };
 
-/// An app's key with the algorithm that it is good for.
+/// An app's keys with the algorithm that they are good for: the present one, and in the overlap after a
+/// rotation the one before it. A public key that cannot be read proves nothing.
 #[derive(Clone)]
 pub(crate) struct Key {
-    key: DecodingKey,
+    keys: [Option<DecodingKey>; 2],
     algorithm: Algorithm,
 }
 
 impl Key {
-    pub(crate) fn of(app: &App) -> Self {
-        let key = DecodingKey::from_secret(app.secret.expose_secret().as_bytes());
-        Self { key, algorithm: app.algorithm }
+    pub(crate) fn of(app: &App, now_ms: u64) -> Self {
+        let key = |secret: &SecretString| {
+            let bytes = secret.expose_secret().as_bytes();
+            if app.algorithm.is_public_key() {
+                DecodingKey::from_rsa_pem(bytes).ok()
+            } else {
+                Some(DecodingKey::from_secret(bytes))
+            }
+        };
+        let previous = app.previous.as_ref().filter(|previous| now_ms < previous.until_ms);
+        let previous = previous.and_then(|previous| key(&previous.secret));
+        Self { keys: [key(&app.secret), previous], algorithm: app.algorithm }
     }
 
-    /// The key for tokens of apps that do not exist: they take as long as those of an app whose
-    /// algorithm is the token's.
+    /// The key for tokens of apps that do not exist: they take as long as those of an app with a shared
+    /// secret whose algorithm is the token's.
     pub(crate) fn nobody(secret: &[u8], claimed: &UnverifiedClaims<'_>) -> Self {
-        let algorithm = Algorithm::parse(&claimed.algorithm).unwrap_or(Algorithm::Hs256);
-        Self { key: DecodingKey::from_secret(secret), algorithm }
+        let algorithm = Algorithm::parse(&claimed.algorithm)
+            .filter(|algorithm| !algorithm.is_public_key())
+            .unwrap_or(Algorithm::Hs256);
+        Self { keys: [Some(DecodingKey::from_secret(secret)), None], algorithm }
     }
 }
 
@@ -89,19 +101,22 @@ impl<'t> UnverifiedClaims<'t> {
     /// Proves the claims. The signature is computed whatever else is wrong, so that the time tells
     /// nothing.
     pub(crate) fn verify(self, key: &Key) -> Result<Claims, Failure> {
-        let (name, algorithm) = match key.algorithm {
-            Algorithm::Hs256 => ("HS256", jsonwebtoken::Algorithm::HS256),
-            Algorithm::Hs512 => ("HS512", jsonwebtoken::Algorithm::HS512),
+        let algorithm = match key.algorithm {
+            Algorithm::Hs256 => jsonwebtoken::Algorithm::HS256,
+            Algorithm::Hs512 => jsonwebtoken::Algorithm::HS512,
+            Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
+            Algorithm::Rs512 => jsonwebtoken::Algorithm::RS512,
         };
         let message = self.message.as_bytes();
-        let proved = jsonwebtoken::crypto::verify(self.signature, message, &key.key, algorithm);
-        if self.algorithm != name {
+        let good = |key: &DecodingKey| {
+            jsonwebtoken::crypto::verify(self.signature, message, key, algorithm)
+                .is_ok_and(|yes| yes)
+        };
+        let proved = key.keys.iter().flatten().any(good);
+        if self.algorithm != key.algorithm.as_str() {
             return Err(Failure::Algorithm);
         }
-        match proved {
-            Ok(true) => Ok(self.claims),
-            Ok(false) | Err(_) => Err(Failure::Signature),
-        }
+        if proved { Ok(self.claims) } else { Err(Failure::Signature) }
     }
 }
 
@@ -132,7 +147,20 @@ fn claims(payload: &str) -> Option<Claims> {
     };
     let expires = numeric_date(payload, "exp")?;
     let not_before = numeric_date(payload, "nbf")?;
-    (bounded && subject).then(|| Claims { client: client.into(), expires, not_before })
+    // Both are anybody's business only where the app asks for them: then they must be of the right kind.
+    let issued = match payload.get("iat") {
+        Some(Node::Number(seconds)) => Some(*seconds),
+        _ => None,
+    };
+    let once = payload.get("jti").and_then(Node::text);
+    let once = once.filter(|once| (1..=ID_MAX).contains(&once.len())).map(str::to_owned);
+    (bounded && subject).then(|| Claims {
+        client: client.into(),
+        expires,
+        not_before,
+        issued,
+        once,
+    })
 }
 
 /// `Some(None)` when it is absent, `None` when it is no number.

@@ -3,7 +3,7 @@ use super::*;
 const SECRET: &[u8] = &[7; 32];
 
 fn key(algorithm: Algorithm) -> Key {
-    Key { key: DecodingKey::from_secret(SECRET), algorithm }
+    Key { keys: [Some(DecodingKey::from_secret(SECRET)), None], algorithm }
 }
 
 fn sign_with(

@@ -3,7 +3,9 @@
 //! It grows into the control plane (operators, publish requests, audit) without changing these
 //! entities' meaning.
 
+mod app;
 pub mod cache;
+pub mod control;
 pub mod spec;
 
 use std::cmp::Reverse;
@@ -19,35 +21,7 @@ use crate::domain::ids::{BotId, ChannelId, ClientId};
 use crate::domain::retry::Policy;
 use crate::domain::turn::Mode;
 use crate::store::StoreError;
-
-/// How an app signs its tokens; pinned per app, never read from a token.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Algorithm {
-    Hs256,
-    Hs512,
-}
-
-impl Algorithm {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Hs512 => "HS512",
-        }
-    }
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Hs256, Self::Hs512].into_iter().find(|a| a.as_str().eq_ignore_ascii_case(text))
-    }
-}
-
-/// Credentials of a client.
-#[derive(Clone, Debug)]
-pub struct App {
-    pub client_id: ClientId,
-    pub name: String,
-    pub algorithm: Algorithm,
-    /// At least 32 bytes. Encrypted at rest.
-    pub secret: SecretString,
-}
+pub use app::{Algorithm, App, JTI_LIFE, PreviousSecret, TokenRules};
 
 /// What runs when a user says something.
 #[derive(Clone, Debug)]

@@ -393,7 +393,8 @@ pub trait Upkeep: Clone + Send + Sync + 'static {
 }
 
 /// Everything, for what needs a whole engine.
-pub trait Store: Turns + Intake + Deliveries + Upkeep + RegistryStore {}
-impl<T: Turns + Intake + Deliveries + Upkeep + RegistryStore> Store for T {}
+pub trait Store: Turns + Intake + Deliveries + Upkeep + RegistryStore + ControlStore {}
+impl<T: Turns + Intake + Deliveries + Upkeep + RegistryStore + ControlStore> Store for T {}
 
 pub use crate::registry::RegistryStore;
+pub use crate::registry::control::ControlStore;

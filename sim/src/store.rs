@@ -10,6 +10,7 @@ use bytes::Bytes;
 use shared::domain::channel::{ChannelAction, ChannelState};
 use shared::domain::delivery::{Delivery, Place};
 use shared::domain::ids::{ChannelId, ClientId, ConversationId, ConversationKey, TurnId, UserId};
+use shared::registry::control::ControlStore;
 use shared::registry::{App, Bot, Channel, Registry, RegistryError, RegistryStore};
 use shared::store::{
     AttemptRecord, Claimed, Cleaned, CommitError, Committed, Conversation, Deaths, Deliveries,
@@ -207,3 +208,5 @@ impl RegistryStore for SimStore {
         Err(fixed())
     }
 }
+
+impl ControlStore for SimStore {}

@@ -3,7 +3,6 @@
 mod cli;
 mod commands;
 mod demo;
-mod ids;
 mod office;
 mod output;
 

@@ -1,92 +1,9 @@
-//! Operations on an installation: what the command line asks for, whoever carries it out.
-//!
-//! The same [`Request`] is carried out in this process, on engines that it opens itself, or by a
-//! running `up` that holds them, through the socket in its data folder.
+//! How a command reaches the office: in this process, on engines that it opens itself, or in a running
+//! `up` that holds them, through the socket in its data folder.
 
-pub(crate) mod apply;
-pub(crate) mod drafts;
-pub(crate) mod execute;
-pub(crate) mod find;
 pub(crate) mod reach;
 pub(crate) mod socket;
-pub(crate) mod token;
-pub(crate) mod validate;
-pub(crate) mod views;
 
-use serde::{Deserialize, Serialize};
-
-use apply::{Line, RegistryFile};
-use drafts::{AppDraft, BotDraft, ChannelDraft};
-use views::{AppView, BotView, ChannelView, TokenView, Wire};
-
-/// What is asked for.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "operation", rename_all = "snake_case")]
-pub(crate) enum Request {
-    AddApp {
-        draft: AppDraft,
-    },
-    Apps,
-    App {
-        name: String,
-    },
-    AddBot {
-        draft: BotDraft,
-    },
-    Bots,
-    Bot {
-        name: String,
-    },
-    AddChannel {
-        draft: ChannelDraft,
-    },
-    Channels {
-        bot: Option<String>,
-    },
-    Channel {
-        name: String,
-    },
-    Approve {
-        name: String,
-    },
-    Suspend {
-        name: String,
-    },
-    Apply {
-        file: RegistryFile,
-    },
-    Token {
-        ask: token::Ask,
-    },
-    /// What `send` needs to talk to a channel.
-    Wire {
-        channel: String,
-    },
-    Erase {
-        channel: String,
-        user: String,
-    },
-    Redrive {
-        channel: String,
-        user: String,
-    },
-}
-
-/// What came of it.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
-pub(crate) enum Response {
-    App(AppView),
-    Apps(Vec<AppView>),
-    Bot(BotView),
-    Bots(Vec<BotView>),
-    Channel(ChannelView),
-    Channels(Vec<ChannelView>),
-    Applied(Vec<Line>),
-    Token(TokenView),
-    Wire(Wire),
-    /// Rows that were touched.
-    Rows(u64),
-    /// It was not done, and why, in words for a person.
-    Refused(String),
-}
+pub(crate) use console::office::{
+    Request, Response, apply, apps, drafts, execute, find, token, validate, views,
+};

@@ -28,7 +28,8 @@ fn id() -> TurnId {
 }
 
 fn try_admit(body: &[u8]) -> Result<Turn, String> {
-    let principal = Principal { client: "cs-1".into(), channel: Arc::new(channel("cs-1")) };
+    let principal =
+        Principal { client: "cs-1".into(), channel: Arc::new(channel("cs-1")), once: None };
     admit(&principal, body, id())
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn answer<B: Broker, S: Store>(
     if room.saturation.refuses(&channel.bot) {
         return Err(Refusal::Saturated);
     }
-    if channel.mode() == Mode::Sync || key.is_some() {
+    if channel.mode() == Mode::Sync || key.is_some() || principal.once.is_some() {
         store_works(room)?;
     }
     let _place = room.in_flight.try_acquire().map_err(|_| Refusal::Busy)?;
@@ -69,6 +69,8 @@ pub(super) async fn answer<B: Broker, S: Store>(
     room.metrics.in_flight.inc();
     let _counted = Counted(&room.metrics.in_flight);
     let accept_by = Instant::now() + config.accept_deadline;
+    let used = timeout_at(accept_by, door::use_up(room, peer, &principal, id)).await;
+    used.unwrap_or(Err(Refusal::NotAccepted(Why::DatabaseAway)))?;
     let admitted = Admitted { repeat: false, traceparent: traceparent(room, headers), turn };
     let admitted = match key {
         Some(key) => repeat::claim(room, admitted, key, &body, accept_by).await?,

@@ -6,4 +6,5 @@ mod connections;
 mod keys;
 mod overload;
 mod polls;
+mod rules;
 mod support;

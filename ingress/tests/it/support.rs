@@ -19,6 +19,7 @@ use shared::lifecycle::{Drained, Lifecycle};
 use shared::registry::cache::Cache;
 use shared::registry::{
     Algorithm, App, Bot, Channel, Compatibility, Endpoint, Logic, Rate, RegistryStore as _,
+    TokenRules,
 };
 use shared::sqlite::Database;
 use shared::store::sqlite::Sqlite;
@@ -200,6 +201,8 @@ async fn register(store: &Sqlite, setup: &Setup) {
             name: client.to_owned(),
             algorithm: Algorithm::Hs256,
             secret: format!("{SECRET}-{client}").into(),
+            previous: None,
+            rules: TokenRules::default(),
         };
         store.add_app(&app).await.unwrap();
     }

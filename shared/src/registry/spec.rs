@@ -9,8 +9,39 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Bot, Channel, Compatibility, Endpoint, HttpLogic, Logic, Rate};
+use super::{Bot, Channel, Compatibility, Endpoint, HttpLogic, Logic, Rate, TokenRules};
 use crate::domain::retry::{Policy, Spacing};
+
+/// What an app asks of its tokens.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RulesSpec {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    age_max_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    networks: Vec<String>,
+    #[serde(default)]
+    single_use: bool,
+}
+
+impl RulesSpec {
+    pub fn of(rules: &TokenRules) -> Self {
+        Self {
+            age_max_ms: rules.age_max.map(ms),
+            networks: rules.networks.iter().map(ToString::to_string).collect(),
+            single_use: rules.single_use,
+        }
+    }
+
+    /// `None` when a network is none: a rule that cannot be read must not become no rule.
+    pub fn rules(&self) -> Option<TokenRules> {
+        let networks = self.networks.iter().map(|text| text.parse()).collect::<Result<_, _>>();
+        Some(TokenRules {
+            age_max: self.age_max_ms.map(Duration::from_millis),
+            networks: networks.ok()?,
+            single_use: self.single_use,
+        })
+    }
+}
 
 /// A bot's settings; its `authorization` is apart.
 #[derive(Debug, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ mod batch;
 mod claim;
 mod clean;
 mod commit;
+mod control;
 mod deliver;
 mod deliveries;
 mod durability;

@@ -6,6 +6,7 @@
 
 mod clean;
 mod commit;
+mod control;
 mod deliveries;
 mod erase;
 mod intake;

@@ -37,6 +37,7 @@ macro_rules! conformance {
 
 mod clean;
 mod commit;
+mod control;
 mod days;
 mod engine_postgres;
 mod engine_sqlite;
@@ -60,3 +61,4 @@ mod registry;
 mod settle;
 mod sweep;
 mod tls;
+mod upgrade;

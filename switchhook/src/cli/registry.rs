@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::office::drafts::{AppDraft, BotDraft, ChannelDraft};
+use crate::office::drafts::{AppDraft, BotDraft, ChannelDraft, RulesDraft};
 
 #[derive(Subcommand)]
 pub(crate) enum App {
@@ -15,6 +15,9 @@ pub(crate) enum App {
         /// Read the secret from a file (`-` for standard input) instead of making one.
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
+        /// Read the RSA public key (PEM) of an RS256 or RS512 app from a file.
+        #[arg(long, value_name = "FILE")]
+        public_key_file: Option<PathBuf>,
         #[command(flatten)]
         json: Json,
     },
@@ -22,6 +25,40 @@ pub(crate) enum App {
     List(Json),
     /// Show one app.
     Show(Named),
+    /// Give an app a new secret, shown once; the present one stays good for the overlap.
+    Rotate(Rotate),
+    /// Change what an app asks of its tokens: what is not given is asked no more.
+    Rules {
+        /// Its client id or name.
+        name: String,
+        #[command(flatten)]
+        rules: RulesDraft,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Remove an app that no channel uses.
+    Remove(Named),
+}
+
+/// `app rotate`.
+#[derive(Args)]
+pub(crate) struct Rotate {
+    /// Its client id or name.
+    pub(crate) name: String,
+    /// How long the present key stays good beside the new one [default: 24h].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) overlap: Option<String>,
+    /// Another algorithm; the present key then ends at once.
+    #[arg(long)]
+    pub(crate) algorithm: Option<String>,
+    /// Read the new secret from a file (`-` for standard input) instead of making one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// Read the new RSA public key (PEM) from a file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) public_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) json: Json,
 }
 
 #[derive(Subcommand)]

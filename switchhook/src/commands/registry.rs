@@ -6,8 +6,11 @@ use std::path::Path;
 use shared::config::Settings;
 use shared::process::{Failure, block_on};
 
-use crate::cli::registry::{AddChannel, App, Apply, Bot, Channel, Delivery, Json, Named, User};
+use crate::cli::registry::{
+    AddChannel, App, Apply, Bot, Channel, Delivery, Json, Named, Rotate, User,
+};
 use crate::office::apply::{Line, RegistryFile};
+use crate::office::apps::{AppPatch, Rotation};
 use crate::office::reach::reach;
 use crate::office::views::{AppView, BotView, ChannelView};
 use crate::office::{Request, Response};
@@ -18,10 +21,22 @@ const SECRET_MAX: u64 = 64 * 1024;
 
 pub(crate) fn app(settings: &Settings, command: App) -> Result<(), Failure> {
     let (request, json) = match command {
-        App::Add { mut draft, secret_file, json } => {
+        App::Add { mut draft, secret_file, public_key_file, json } => {
             draft.secret = secret_file.as_deref().map(secret).transpose()?;
+            draft.public_key = public_key_file.as_deref().map(secret).transpose()?;
             (Request::AddApp { draft }, json)
         }
+        App::Rotate(Rotate { name, overlap, algorithm, secret_file, public_key_file, json }) => {
+            let secret_text = secret_file.as_deref().map(secret).transpose()?;
+            let public_key = public_key_file.as_deref().map(secret).transpose()?;
+            let rotation = Rotation { overlap, algorithm, secret: secret_text, public_key };
+            (Request::Rotate { name, rotation }, json)
+        }
+        App::Rules { name, rules, json } => {
+            let patch = AppPatch { name: None, rules: Some(rules) };
+            (Request::ChangeApp { name, patch }, json)
+        }
+        App::Remove(Named { name, json }) => (Request::RemoveApp { name }, json),
         App::List(json) => (Request::Apps, json),
         App::Show(Named { name, json }) => (Request::App { name }, json),
     };
@@ -91,6 +106,7 @@ fn print_json(response: Response) -> Result<(), Failure> {
         Response::Token(token) => output::json(&token),
         Response::Wire(wire) => output::json(&wire),
         Response::Rows(rows) => output::json(&serde_json::json!({ "rows": rows })),
+        Response::Done => output::json(&serde_json::json!({ "done": true })),
         Response::Refused(why) => Err(Failure::refused(why)),
     }
 }
@@ -116,6 +132,7 @@ fn print_plain(response: Response) -> Result<(), Failure> {
         Response::Channels(channels) => print_channels(&channels),
         Response::Applied(lines) => lines.iter().try_for_each(print_line),
         Response::Rows(rows) => output::line(&format!("{rows} rows")),
+        Response::Done => output::line("done"),
         other @ (Response::Token(_) | Response::Wire(_) | Response::Refused(_)) => {
             print_json(other)
         }

@@ -75,12 +75,8 @@ impl Rooms for House {
         ingress::start(ingress, &settings, self.listener).await?;
         let urls = urls(&settings);
         if settings.engines.postgres.is_none() {
-            let desk = Desk {
-                store: ground.store.clone(),
-                clock: ground.clock.clone(),
-                entropy: ground.entropy.clone(),
-                host_url: urls.host.clone(),
-            };
+            let (clock, entropy) = (ground.clock.clone(), ground.entropy.clone());
+            let desk = Desk::new(ground.store.clone(), clock, entropy, urls.host.clone());
             socket::serve(&ground, desk, &data)?;
         }
         tell(&ground, demo.as_mut(), &urls)?;

@@ -105,12 +105,7 @@ async fn tell<B: Broker, S: Store>(engine: &Engine<B, S>) {
 }
 
 fn desk<B: Broker, S: Store>(settings: &Settings, engine: &Engine<B, S>) -> Desk<S> {
-    Desk {
-        store: engine.store.clone(),
-        clock: Clock::Real,
-        entropy: Entropy::Real,
-        host_url: host_url(settings),
-    }
+    Desk::new(engine.store.clone(), Clock::Real, Entropy::Real, host_url(settings))
 }
 
 /// Where clients reach ingress, by the settings.

@@ -84,7 +84,7 @@ fn mistakes_are_refused_in_words_and_leave_nothing_behind() {
     three(&data, "a");
     let table: &[(&[&str], &str)] = &[
         (&["app", "add", "--name", "a"], "already"),
-        (&["app", "add", "--name", "x", "--algorithm", "none"], "neither HS256 nor HS512"),
+        (&["app", "add", "--name", "x", "--algorithm", "none"], "none of HS256"),
         (&["app", "add", "--name", "x", "--id", "cs-1"], "is not cs- and a UUID"),
         (&["bot", "add", "--name", "a"], "already"),
         (&["bot", "add", "--name", "x", "--http", "ftp://x"], "not an http or https URL"),
@@ -165,5 +165,33 @@ async fn a_user_is_erased_and_parked_deliveries_are_sent_again() {
     assert_eq!(again["rows"], 0);
     let redriven = data.json(&["delivery", "redrive", "--channel", "echo/async", "--user", "gone"]);
     assert_eq!(redriven["rows"], 0);
+    assert_eq!(up.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn after_a_rotation_both_secrets_work_and_after_a_second_without_overlap_only_the_new_one() {
+    let data = Data::new();
+    let (client, _, channel) = three(&data, "shop");
+    data.run(&["channel", "approve", "shop"]);
+    let up = data.up(&["--no-demo"]).await;
+    let url = text(&data.json(&["channel", "show", "shop"]), "url");
+    let token = || data.run(&["token", "--app", "shop"]).trim().to_owned();
+    let first = token();
+    let rotated = data.json(&["app", "rotate", "shop"]);
+    assert!(text(&rotated, "client_secret").len() >= 40);
+    assert!(rotated["previous_until_ms"].as_u64().is_some());
+    assert!(data.json(&["app", "show", &client]).get("client_secret").is_none());
+    let second = token();
+    assert_ne!(first, second);
+    let status = async |token: &str| say(&url, token, "ann", "hi").await.status;
+    eventually("the new secret", async || (status(&second).await == 200).then_some(())).await;
+    assert_eq!(status(&first).await, 200, "the overlap");
+    data.run(&["app", "rotate", "shop", "--overlap", "0s"]);
+    let third = token();
+    eventually("the newest secret", async || (status(&third).await == 200).then_some(())).await;
+    assert_eq!((status(&first).await, status(&second).await), (401, 401));
+    let (code, why) = data.fails(&["app", "remove", "shop"]);
+    assert_eq!(code, 65, "{why}");
+    assert!(why.contains(&text(&channel, "webhook_id")), "{why}");
     assert_eq!(up.stop().await, Some(0));
 }

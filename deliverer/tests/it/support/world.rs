@@ -20,6 +20,7 @@ use shared::lifecycle::{Drained, Lifecycle};
 use shared::registry::cache::Cache;
 use shared::registry::{
     Algorithm, App, Bot, Channel, Compatibility, Endpoint, Logic, Rate, RegistryStore as _,
+    TokenRules,
 };
 use shared::store::{
     Deliveries as _, Lowest, Session, TurnCommit, TurnRecord, Turns as _, Upkeep as _,
@@ -99,6 +100,8 @@ impl<P: Pair> World<P> {
             name: "app".to_owned(),
             algorithm: Algorithm::Hs256,
             secret: "tests-only-never-a-real-secret-0123456789".into(),
+            previous: None,
+            rules: TokenRules::default(),
         };
         store.add_app(&app).await.unwrap();
         let bot = Bot {

@@ -11,6 +11,7 @@ use shared::domain::channel::{ChannelAction, ChannelState};
 use shared::domain::delivery::{Delivery, Place};
 use shared::domain::ids::{ChannelId, ConversationId, ConversationKey, TurnId};
 use shared::entropy::Entropy;
+use shared::registry::control::ControlStore;
 use shared::registry::{App, Bot, Channel, Registry, RegistryError, RegistryStore};
 use shared::store::{
     AttemptRecord, Claimed, CommitError, Committed, Conversation, Deaths, Deliveries, Hint, Lowest,
@@ -245,3 +246,5 @@ impl<S: Store> RegistryStore for Faulty<S> {
         self.store.act(channel, action)
     }
 }
+
+impl<S: Store> ControlStore for Faulty<S> {}

@@ -21,6 +21,7 @@ use shared::lifecycle::{Drained, Lifecycle};
 use shared::registry::cache::Cache;
 use shared::registry::{
     Algorithm, App, Bot, Channel, Compatibility, Endpoint, Logic, Rate, RegistryStore as _,
+    TokenRules,
 };
 use shared::store::{Intake as _, SettledTurn, Turns as _};
 use shared::topology::Queue;
@@ -88,6 +89,8 @@ impl<P: Pair> World<P> {
             name: "app".to_owned(),
             algorithm: Algorithm::Hs256,
             secret: "tests-only-never-a-real-secret-0123456789".into(),
+            previous: None,
+            rules: TokenRules::default(),
         };
         store.add_app(&app).await.unwrap();
         let replies = Arc::default();

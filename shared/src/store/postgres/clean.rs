@@ -9,6 +9,7 @@ use super::migrate::SCHEMA_LOCK;
 use super::partitions;
 use super::pool::Held;
 use super::rows::as_micros;
+use crate::registry::control::AUDIT_KEPT;
 use crate::store::{Cleaned, Retention, StoreError};
 
 /// Rows that one round removes from one table, at most.
@@ -79,6 +80,8 @@ const KEYS: &str = aged!("idempotency", "expires_at");
 const MARKS: &str = aged!("mark", "at");
 const STRAYS: &str = aged!("stray", "at");
 const ERASURES: &str = aged!("erasure", "erased_at");
+const RECORDS: &str = aged!("record", "expires_at");
+const AUDIT: &str = aged!("audit", "at");
 
 /// One round. Each table is a transaction of its own, so that locks are held briefly.
 pub(super) async fn clean(client: &mut Held, retention: Retention) -> Result<Cleaned, StoreError> {
@@ -98,6 +101,8 @@ pub(super) async fn clean(client: &mut Held, retention: Retention) -> Result<Cle
         (MARKS, retention.turns),
         (STRAYS, retention.parked),
         (ERASURES, retention.turns),
+        (RECORDS, Duration::ZERO),
+        (AUDIT, AUDIT_KEPT),
     ];
     for (sql, kept) in plain {
         batch(client, &mut cleaned, sql, &as_micros(kept)).await?;

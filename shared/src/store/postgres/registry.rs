@@ -2,26 +2,39 @@
 
 use secrecy::SecretString;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{IsolationLevel, Row};
+use tokio_postgres::{IsolationLevel, Row, Transaction};
 
 use super::pool::{DEADLINE, Held};
 use super::{Postgres, within};
 use crate::domain::channel::{ChannelAction, ChannelState};
 use crate::domain::ids::ChannelId;
-use crate::registry::spec::{BotSpec, ChannelSpec, EndpointState};
-use crate::registry::{Algorithm, App, Bot, Channel, Registry, RegistryError, RegistryStore};
+use crate::registry::spec::{BotSpec, ChannelSpec, EndpointState, RulesSpec};
+use crate::registry::{
+    Algorithm, App, Bot, Channel, PreviousSecret, Registry, RegistryError, RegistryStore,
+};
 use crate::store::StoreError;
 use crate::vault::{Spot, Vault};
 
-const APPS: &str = "select id, name, algorithm, secret from app";
+const APPS: &str = "select id, name, algorithm, secret, previous, previous_until, rules from app";
 const BOTS: &str = "select id, name, spec, http_authorization from bot";
 const CHANNELS: &str = "select id, name, spec, bot_id, client_id, ordinal, state, disabled, token,
                                signing_secret from channel";
 
-const ADD_APP: &str = "insert into app (id, name, algorithm, secret) values ($1, $2, $3, $4)
-                       on conflict do nothing";
-const ADD_BOT: &str = "insert into bot (id, name, spec, http_authorization) values ($1, $2, $3, $4)
-                       on conflict do nothing";
+/// Whatever changes the registry moves its counter, first of all: its row's lock is the queue.
+macro_rules! moved {
+    ($sql:literal) => {
+        concat!("with moved as (update registry_revision set revision = revision + 1) ", $sql)
+    };
+}
+const MOVE: &str = "update registry_revision set revision = revision + 1";
+const ADD_APP: &str = moved!(
+    "insert into app (id, name, algorithm, secret, previous, previous_until, rules)
+     values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing"
+);
+const ADD_BOT: &str = moved!(
+    "insert into bot (id, name, spec, http_authorization) values ($1, $2, $3, $4)
+     on conflict do nothing"
+);
 /// Locks the bot, so that ordinals and names are given one after another.
 const NEXT_ORDINAL: &str = "update bot set last_ordinal = last_ordinal + 1 where id = $1
                             returning last_ordinal";
@@ -43,9 +56,8 @@ impl RegistryStore for Postgres {
 
     async fn add_app(&self, app: &App) -> Result<(), RegistryError> {
         let id = app.client_id.as_str();
-        let secret = self.0.vault.seal(spot("app", id, "secret"), &app.secret);
-        let row: [&(dyn ToSql + Sync); 4] = [&id, &app.name, &app.algorithm.as_str(), &secret];
-        if self.insert(ADD_APP, &row).await? {
+        let sealed = SealedApp::of(app, &self.0.vault)?;
+        if self.insert(ADD_APP, &sealed.row(app, &id, &app.algorithm.as_str())).await? {
             return Ok(());
         }
         Err(RegistryError::Invalid(format!("there is an app {id} already")))
@@ -97,11 +109,41 @@ impl Postgres {
     }
 }
 
-fn settle<T>(held: Held, result: Result<T, RegistryError>) -> Result<T, RegistryError> {
+pub(super) fn settle<T>(held: Held, result: Result<T, RegistryError>) -> Result<T, RegistryError> {
     if !matches!(result, Err(RegistryError::Store(StoreError::Away(_)))) {
         held.release();
     }
     result
+}
+
+/// An app's columns that are made of its fields.
+pub(super) struct SealedApp {
+    secret: Vec<u8>,
+    previous: Option<Vec<u8>>,
+    until: Option<i64>,
+    rules: String,
+}
+
+impl SealedApp {
+    pub(super) fn of(app: &App, vault: &Vault) -> Result<Self, RegistryError> {
+        let seal = |column, secret| vault.seal(spot("app", app.client_id.as_str(), column), secret);
+        let until = app.previous.as_ref().map(|p| i64::try_from(p.until_ms).unwrap_or(i64::MAX));
+        Ok(Self {
+            secret: seal("secret", &app.secret),
+            previous: app.previous.as_ref().map(|previous| seal("previous", &previous.secret)),
+            until,
+            rules: to_text(&RulesSpec::of(&app.rules))?,
+        })
+    }
+
+    pub(super) fn row<'r>(
+        &'r self,
+        app: &'r App,
+        id: &'r &str,
+        algorithm: &'r &str,
+    ) -> [&'r (dyn ToSql + Sync); 7] {
+        [id, &app.name, algorithm, &self.secret, &self.previous, &self.until, &self.rules]
+    }
 }
 
 /// Everything at one moment.
@@ -112,10 +154,18 @@ async fn read(client: &mut Held, vault: &Vault) -> Result<Registry, RegistryErro
         .read_only(true)
         .start()
         .await?;
+    let registry = read_in(&transaction, vault).await?;
+    transaction.commit().await?;
+    Ok(registry)
+}
+
+pub(super) async fn read_in(
+    transaction: &Transaction<'_>,
+    vault: &Vault,
+) -> Result<Registry, RegistryError> {
     let apps = transaction.query(APPS, &[]).await?;
     let bots = transaction.query(BOTS, &[]).await?;
     let channels = transaction.query(CHANNELS, &[]).await?;
-    transaction.commit().await?;
     Ok(Registry::new(
         apps.iter().map(|row| app(row, vault)).collect::<Result<_, _>>()?,
         bots.iter().map(|row| bot(row, vault)).collect::<Result<_, _>>()?,
@@ -128,6 +178,18 @@ async fn add_channel(
     vault: &Vault,
     channel: &Channel,
 ) -> Result<u32, RegistryError> {
+    let transaction = client.transaction().await?;
+    transaction.execute(MOVE, &[]).await?;
+    let ordinal = add_channel_in(&transaction, vault, channel).await?;
+    transaction.commit().await?;
+    Ok(ordinal)
+}
+
+pub(super) async fn add_channel_in(
+    transaction: &Transaction<'_>,
+    vault: &Vault,
+    channel: &Channel,
+) -> Result<u32, RegistryError> {
     let (id, bot, app) = (channel.id.as_str(), channel.bot.as_str(), channel.client.as_str());
     let spec = to_text(&ChannelSpec::of(channel))?;
     let endpoint = channel.endpoint.as_ref();
@@ -136,7 +198,6 @@ async fn add_channel(
     let signing = endpoint.map(|endpoint| seal("signing_secret", &endpoint.signing_secret));
     let disabled = endpoint.is_some_and(|endpoint| endpoint.disabled);
 
-    let transaction = client.transaction().await?;
     let Some(row) = transaction.query_opt(NEXT_ORDINAL, &[&bot]).await? else {
         return Err(RegistryError::Invalid(format!("there is no bot {bot}")));
     };
@@ -156,7 +217,6 @@ async fn add_channel(
         };
         return Err(RegistryError::Invalid(words));
     }
-    transaction.commit().await?;
     Ok(ordinal.unsigned_abs())
 }
 
@@ -167,6 +227,7 @@ async fn act(
 ) -> Result<ChannelState, RegistryError> {
     let id = channel.as_str();
     let transaction = client.transaction().await?;
+    transaction.execute(MOVE, &[]).await?;
     let sql = "select state from channel where id = $1 for update";
     let Some(row) = transaction.query_opt(sql, &[&id]).await? else {
         return Err(RegistryError::Invalid(format!("there is no channel {id}")));
@@ -187,7 +248,14 @@ fn app(row: &Row, vault: &Vault) -> Result<App, RegistryError> {
     let algorithm = Algorithm::parse(algorithm)
         .ok_or_else(|| unreadable("app", id, &format!("unknown algorithm {algorithm}")))?;
     let secret = open(vault, spot("app", id, "secret"), row.try_get(3)?)?;
-    Ok(App { client_id: id.into(), name: row.try_get(1)?, algorithm, secret })
+    let previous = maybe(vault, spot("app", id, "previous"), row.try_get(4)?)?;
+    let until: Option<i64> = row.try_get(5)?;
+    let previous = previous
+        .zip(until)
+        .map(|(secret, until)| PreviousSecret { secret, until_ms: until.unsigned_abs() });
+    let rules = serde_json::from_str::<RulesSpec>(row.try_get(6)?).ok().and_then(|r| r.rules());
+    let rules = rules.ok_or_else(|| unreadable("app", id, "its rules"))?;
+    Ok(App { client_id: id.into(), name: row.try_get(1)?, algorithm, secret, previous, rules })
 }
 
 fn bot(row: &Row, vault: &Vault) -> Result<Bot, RegistryError> {
@@ -229,19 +297,23 @@ fn state(text: &str) -> Result<ChannelState, RegistryError> {
         .ok_or_else(|| RegistryError::Invalid(format!("unknown channel state {text:?}")))
 }
 
-fn unreadable(table: &str, id: &str, why: &str) -> RegistryError {
+pub(super) fn unreadable(table: &str, id: &str, why: &str) -> RegistryError {
     RegistryError::Invalid(format!("the row of {table} {id} cannot be read: {why}"))
 }
 
-fn spot<'a>(table: &'a str, row: &'a str, column: &'a str) -> Spot<'a> {
+pub(super) fn spot<'a>(table: &'a str, row: &'a str, column: &'a str) -> Spot<'a> {
     Spot { table, row, column }
 }
 
-fn open(vault: &Vault, spot: Spot<'_>, sealed: &[u8]) -> Result<SecretString, RegistryError> {
+pub(super) fn open(
+    vault: &Vault,
+    spot: Spot<'_>,
+    sealed: &[u8],
+) -> Result<SecretString, RegistryError> {
     vault.open(spot, sealed).map_err(|sealed| unreadable(spot.table, spot.row, &sealed.to_string()))
 }
 
-fn maybe(
+pub(super) fn maybe(
     vault: &Vault,
     spot: Spot<'_>,
     sealed: Option<&[u8]>,
@@ -249,6 +321,6 @@ fn maybe(
     sealed.map(|sealed| open(vault, spot, sealed)).transpose()
 }
 
-fn to_text(spec: &impl serde::Serialize) -> Result<String, RegistryError> {
+pub(super) fn to_text(spec: &impl serde::Serialize) -> Result<String, RegistryError> {
     serde_json::to_string(spec).map_err(|error| RegistryError::Invalid(error.to_string()))
 }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 use super::rows::{self, millis};
 use super::{Sqlite, erase};
 use crate::domain::ids::{ChannelId, ConversationId, ConversationKey, UserId};
+use crate::registry::control::AUDIT_KEPT;
 use crate::store::{Cleaned, Retention, StoreError, Upkeep};
 
 /// Rows that one round removes from one table, at most: a moment's work for the writer.
@@ -33,6 +34,10 @@ const STRAYS: &str =
     "delete from stray where id in (select id from stray where at < ?1 order by at limit ?2)";
 const ERASURES: &str = "delete from erasure where conversation in (
     select conversation from erasure where erased_at < ?1 order by erased_at limit ?2)";
+const RECORDS: &str = "delete from record where (kind, id) in (
+    select kind, id from record where expires_at < ?1 order by expires_at limit ?2)";
+const AUDIT: &str =
+    "delete from audit where id in (select id from audit where at < ?1 order by at limit ?2)";
 /// A conversation goes with its deliveries when all of them came home.
 const IDLE: &str = "
 select id from conversation c
@@ -64,6 +69,8 @@ impl Upkeep for Sqlite {
             (MARKS, before(retention.turns)),
             (STRAYS, before(retention.parked)),
             (ERASURES, before(retention.turns)),
+            (RECORDS, now),
+            (AUDIT, before(AUDIT_KEPT)),
         ];
         for (sql, oldest) in aged {
             let rows = self.write(move |c| delete(c, sql, &oldest)).await?;

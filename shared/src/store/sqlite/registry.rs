@@ -6,16 +6,22 @@ use secrecy::SecretString;
 use super::Sqlite;
 use crate::domain::channel::{ChannelAction, ChannelState};
 use crate::domain::ids::ChannelId;
-use crate::registry::spec::{BotSpec, ChannelSpec, EndpointState};
-use crate::registry::{Algorithm, App, Bot, Channel, Registry, RegistryError, RegistryStore};
+use crate::registry::spec::{BotSpec, ChannelSpec, EndpointState, RulesSpec};
+use crate::registry::{
+    Algorithm, App, Bot, Channel, PreviousSecret, Registry, RegistryError, RegistryStore,
+};
 use crate::vault::{Spot, Vault};
 
-const APPS: &str = "select id, name, algorithm, secret from app";
+const APPS: &str = "select id, name, algorithm, secret, previous, previous_until, rules from app";
 const BOTS: &str = "select id, name, spec, authorization from bot";
 const CHANNELS: &str = "select id, name, spec, bot_id, client_id, ordinal, state, disabled, token,
                                signing_secret from channel";
-const ADD_APP: &str = "insert into app (id, name, algorithm, secret, created_at)
-                       values (?1, ?2, ?3, ?4, ?5) on conflict do nothing";
+/// Whatever changes the registry moves its counter.
+const MOVE: &str = "update registry_revision set revision = revision + 1";
+const ADD_APP: &str =
+    "insert into app (id, name, algorithm, secret, previous, previous_until, rules,
+                                        created_at)
+                       values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) on conflict do nothing";
 const ADD_BOT: &str = "insert into bot (id, name, spec, authorization, created_at)
                        values (?1, ?2, ?3, ?4, ?5) on conflict do nothing";
 const NEXT_ORDINAL: &str = "update bot set last_ordinal = last_ordinal + 1 where id = ?1
@@ -26,7 +32,7 @@ insert into channel (id, bot_id, client_id, name, ordinal, state, disabled, spec
 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 /// What a decision under the writer came to: an answer, or a refusal in words for an operator.
-type Decided<T> = Result<T, String>;
+pub(super) type Decided<T> = Result<T, String>;
 
 impl RegistryStore for Sqlite {
     async fn registry(&self) -> Result<Registry, RegistryError> {
@@ -35,12 +41,11 @@ impl RegistryStore for Sqlite {
     }
 
     async fn add_app(&self, app: &App) -> Result<(), RegistryError> {
+        let (vault, app, now) = (self.vault.clone(), app.clone(), self.now());
         let id = app.client_id.to_string();
-        let secret = self.vault.seal(spot("app", &id, "secret"), &app.secret);
-        let (name, algorithm, now) = (app.name.clone(), app.algorithm.as_str(), self.now());
-        let key = id.clone();
         let add = move |c: &Connection| {
-            c.prepare_cached(ADD_APP)?.execute(params![key, name, algorithm, secret, now])
+            c.execute(MOVE, [])?;
+            put_app(c, &vault, &app, ADD_APP, now)
         };
         new(self.write(add).await?, || format!("there is an app {id} already"))
     }
@@ -52,6 +57,7 @@ impl RegistryStore for Sqlite {
             .map(|secret| self.vault.seal(spot("bot", &id, "authorization"), secret));
         let (name, key, now) = (bot.name.clone(), id.clone(), self.now());
         let add = move |c: &Connection| {
+            c.execute(MOVE, [])?;
             c.prepare_cached(ADD_BOT)?.execute(params![key, name, spec, authorization, now])
         };
         new(self.write(add).await?, || format!("there is a bot {id} already"))
@@ -60,8 +66,11 @@ impl RegistryStore for Sqlite {
     async fn add_channel(&self, channel: &Channel) -> Result<u32, RegistryError> {
         let (vault, channel, now) = (self.vault.clone(), channel.clone(), self.now());
         let spec = to_text(&ChannelSpec::of(&channel))?;
-        let added = self.write(move |c| add_channel(c, &vault, &channel, &spec, now)).await?;
-        added.map_err(RegistryError::Invalid)
+        let add = move |c: &Connection| {
+            c.execute(MOVE, [])?;
+            add_channel(c, &vault, &channel, &spec, now)
+        };
+        self.write(add).await?.map_err(RegistryError::Invalid)
     }
 
     async fn act(
@@ -70,7 +79,11 @@ impl RegistryStore for Sqlite {
         action: ChannelAction,
     ) -> Result<ChannelState, RegistryError> {
         let id = channel.to_string();
-        self.write(move |c| act(c, &id, action)).await?.map_err(RegistryError::Invalid)
+        let act = move |c: &Connection| {
+            c.execute(MOVE, [])?;
+            act(c, &id, action)
+        };
+        self.write(act).await?.map_err(RegistryError::Invalid)
     }
 }
 
@@ -79,11 +92,37 @@ fn new(rows: usize, otherwise: impl FnOnce() -> String) -> Result<(), RegistryEr
 }
 
 /// Everything at one moment.
-fn read(connection: &Connection, vault: &Vault) -> rusqlite::Result<Decided<Registry>> {
+pub(super) fn read(connection: &Connection, vault: &Vault) -> rusqlite::Result<Decided<Registry>> {
     let apps = rows(connection, APPS, |row| app(row, vault))?;
     let bots = rows(connection, BOTS, |row| bot(row, vault))?;
     let channels = rows(connection, CHANNELS, |row| channel(row, vault))?;
     Ok(apps.and_then(|apps| Ok(Registry::new(apps, bots?, channels?))))
+}
+
+/// Runs one of the statements that take a whole app.
+pub(super) fn put_app(
+    connection: &Connection,
+    vault: &Vault,
+    app: &App,
+    sql: &str,
+    now: i64,
+) -> rusqlite::Result<usize> {
+    let id = app.client_id.as_str();
+    let seal = |column, secret| vault.seal(spot("app", id, column), secret);
+    let previous = app.previous.as_ref().map(|previous| seal("previous", &previous.secret));
+    let until = app.previous.as_ref().map(|p| i64::try_from(p.until_ms).unwrap_or(i64::MAX));
+    let secret = seal("secret", &app.secret);
+    let rules = serde_json::to_string(&RulesSpec::of(&app.rules)).map_err(unwritable)?;
+    let algorithm = app.algorithm.as_str();
+    let row = params![id, app.name, algorithm, secret, previous, until, rules, now];
+    connection.prepare_cached(sql)?.execute(row)
+}
+
+/// What cannot be put into words undoes the write.
+pub(super) fn unwritable(
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(error.into())
 }
 
 fn rows<T>(
@@ -96,7 +135,7 @@ fn rows<T>(
     found.collect::<rusqlite::Result<Vec<_>>>().map(|all| all.into_iter().collect())
 }
 
-fn add_channel(
+pub(super) fn add_channel(
     connection: &Connection,
     vault: &Vault,
     channel: &Channel,
@@ -167,11 +206,20 @@ fn act(
 fn app(row: &Row<'_>, vault: &Vault) -> rusqlite::Result<Decided<App>> {
     let (id, name, algorithm): (String, _, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
     let secret = open(vault, spot("app", &id, "secret"), row.get_ref(3)?.as_blob()?);
-    let algorithm = Algorithm::parse(&algorithm)
-        .ok_or_else(|| unreadable("app", &id, &format!("unknown algorithm {algorithm}")));
-    Ok(secret.and_then(|secret| {
-        Ok(App { client_id: id.as_str().into(), name, algorithm: algorithm?, secret })
-    }))
+    let previous = maybe(vault, spot("app", &id, "previous"), row, 4)?;
+    let (until, rules): (Option<i64>, String) = (row.get(5)?, row.get(6)?);
+    let decide = || {
+        let algorithm = Algorithm::parse(&algorithm)
+            .ok_or_else(|| unreadable("app", &id, &format!("unknown algorithm {algorithm}")))?;
+        let previous = previous?
+            .zip(until)
+            .map(|(secret, until)| PreviousSecret { secret, until_ms: until.unsigned_abs() });
+        let rules = serde_json::from_str::<RulesSpec>(&rules).ok().and_then(|r| r.rules());
+        let rules = rules.ok_or_else(|| unreadable("app", &id, "its rules"))?;
+        let client_id = id.as_str().into();
+        Ok(App { client_id, name, algorithm, secret: secret?, previous, rules })
+    };
+    Ok(decide())
 }
 
 fn bot(row: &Row<'_>, vault: &Vault) -> rusqlite::Result<Decided<Bot>> {
@@ -219,15 +267,15 @@ fn unreadable(table: &str, id: &str, why: &str) -> String {
     format!("the row of {table} {id} cannot be read: {why}")
 }
 
-fn spot<'a>(table: &'a str, row: &'a str, column: &'a str) -> Spot<'a> {
+pub(super) fn spot<'a>(table: &'a str, row: &'a str, column: &'a str) -> Spot<'a> {
     Spot { table, row, column }
 }
 
-fn open(vault: &Vault, spot: Spot<'_>, sealed: &[u8]) -> Decided<SecretString> {
+pub(super) fn open(vault: &Vault, spot: Spot<'_>, sealed: &[u8]) -> Decided<SecretString> {
     vault.open(spot, sealed).map_err(|sealed| unreadable(spot.table, spot.row, &sealed.to_string()))
 }
 
-fn maybe(
+pub(super) fn maybe(
     vault: &Vault,
     spot: Spot<'_>,
     row: &Row<'_>,
@@ -237,6 +285,6 @@ fn maybe(
     Ok(sealed.map(|sealed| open(vault, spot, sealed)).transpose())
 }
 
-fn to_text(spec: &impl serde::Serialize) -> Result<String, RegistryError> {
+pub(super) fn to_text(spec: &impl serde::Serialize) -> Result<String, RegistryError> {
     serde_json::to_string(spec).map_err(|error| RegistryError::Invalid(error.to_string()))
 }

@@ -13,6 +13,7 @@ use shared::domain::retry::Policy;
 use shared::entropy::Entropy;
 use shared::registry::{
     Algorithm, App, Bot, Channel, Compatibility, Endpoint, Logic, Rate, RegistryStore as _,
+    TokenRules,
 };
 use shared::store::{
     AttemptRecord, Claim, Claimed, Committed, Conversation, Deliveries as _, Session, SettledTurn,
@@ -198,6 +199,8 @@ pub(super) fn app(client: &ClientId) -> App {
         name: format!("app {client}"),
         algorithm: Algorithm::Hs256,
         secret: "a secret of more than thirty-two bytes in all".into(),
+        previous: None,
+        rules: TokenRules::default(),
     }
 }
 

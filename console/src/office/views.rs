@@ -6,101 +6,118 @@ use shared::domain::retry::Spacing;
 use shared::domain::turn::Mode;
 use shared::registry::{App, Bot, Channel, Endpoint, Logic};
 
+use super::drafts::RulesDraft;
+
 /// An app.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct AppView {
-    pub(crate) client_id: String,
-    pub(crate) name: String,
-    pub(crate) algorithm: String,
-    /// Shown once, when the app is added.
+pub struct AppView {
+    pub client_id: String,
+    pub name: String,
+    pub algorithm: String,
+    /// For RS256 and RS512: the key that its tokens are checked with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) client_secret: Option<String>,
+    pub public_key: Option<String>,
+    /// The end of the overlap in which the key before it is good too, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_until_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "RulesDraft::is_empty")]
+    pub rules: RulesDraft,
+    /// Shown once, when it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
 }
 
 /// A bot.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct BotView {
-    pub(crate) bot_id: String,
-    pub(crate) name: String,
+pub struct BotView {
+    pub bot_id: String,
+    pub name: String,
     /// `echo` or `http`.
-    pub(crate) logic: String,
+    pub logic: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) url: Option<String>,
-    pub(crate) error_message: String,
-    pub(crate) session_timeout_ms: u64,
-    pub(crate) permits: u32,
+    pub url: Option<String>,
+    pub error_message: String,
+    pub session_timeout_ms: u64,
+    pub permits: u32,
 }
 
 /// A channel.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct ChannelView {
-    pub(crate) webhook_id: String,
-    pub(crate) name: String,
-    pub(crate) bot_id: String,
-    pub(crate) client_id: String,
+pub struct ChannelView {
+    pub webhook_id: String,
+    pub name: String,
+    pub bot_id: String,
+    pub client_id: String,
     /// `sync` or `async`.
-    pub(crate) mode: String,
-    pub(crate) state: String,
-    pub(crate) ordinal: u32,
+    pub mode: String,
+    pub state: String,
+    pub ordinal: u32,
     /// Where clients POST.
-    pub(crate) url: String,
-    pub(crate) deadline_ms: u64,
-    pub(crate) rate_per_second: u32,
-    pub(crate) rate_burst: u32,
+    pub url: String,
+    pub deadline_ms: u64,
+    pub rate_per_second: u32,
+    pub rate_burst: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) endpoint: Option<EndpointView>,
+    pub endpoint: Option<EndpointView>,
 }
 
 /// Where an asynchronous channel's answers go.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct EndpointView {
-    pub(crate) post_url: String,
-    pub(crate) token_header: String,
-    pub(crate) has_token: bool,
-    pub(crate) retry: String,
-    pub(crate) jitter: f64,
-    pub(crate) deadline_ms: u64,
-    pub(crate) permits: u32,
+pub struct EndpointView {
+    pub post_url: String,
+    pub token_header: String,
+    pub has_token: bool,
+    pub retry: String,
+    pub jitter: f64,
+    pub deadline_ms: u64,
+    pub permits: u32,
     /// A receiver said 410; an approval enables it again.
-    pub(crate) disabled: bool,
+    pub disabled: bool,
     /// For the receiver, to check signatures. Shown once, when the channel is added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) signing_secret: Option<String>,
+    pub signing_secret: Option<String>,
 }
 
 /// A token.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct TokenView {
-    pub(crate) token: String,
-    pub(crate) client_id: String,
+pub struct TokenView {
+    pub token: String,
+    pub client_id: String,
     /// Seconds since the Unix epoch; missing when it never ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) expires: Option<u64>,
+    pub expires: Option<u64>,
 }
 
 /// What it takes to talk to a channel.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Wire {
-    pub(crate) host_url: String,
-    pub(crate) path: String,
-    pub(crate) bot_id: String,
-    pub(crate) is_async: bool,
-    pub(crate) token: String,
+pub struct Wire {
+    pub host_url: String,
+    pub path: String,
+    pub bot_id: String,
+    pub is_async: bool,
+    pub token: String,
 }
 
 impl AppView {
-    pub(crate) fn of(app: &App, secret: bool) -> Self {
+    pub fn of(app: &App, secret: bool) -> Self {
         Self {
             client_id: app.client_id.to_string(),
             name: app.name.clone(),
             algorithm: app.algorithm.as_str().to_owned(),
-            client_secret: secret.then(|| shown(&app.secret)),
+            public_key: app.algorithm.is_public_key().then(|| shown(&app.secret)),
+            previous_until_ms: app.previous.as_ref().map(|previous| previous.until_ms),
+            rules: RulesDraft {
+                age_max: app.rules.age_max.map(|age| format!("{}ms", ms(age))),
+                networks: app.rules.networks.iter().map(ToString::to_string).collect(),
+                single_use: app.rules.single_use,
+            },
+            client_secret: (secret && !app.algorithm.is_public_key()).then(|| shown(&app.secret)),
         }
     }
 }
 
 impl BotView {
-    pub(crate) fn of(bot: &Bot) -> Self {
+    pub fn of(bot: &Bot) -> Self {
         let (logic, url) = match &bot.logic {
             Logic::Echo => ("echo", None),
             Logic::Http(http) => ("http", Some(http.url.to_string())),
@@ -119,7 +136,7 @@ impl BotView {
 
 impl ChannelView {
     /// `host_url` without a slash at its end.
-    pub(crate) fn of(channel: &Channel, host_url: &str, secret: bool) -> Self {
+    pub fn of(channel: &Channel, host_url: &str, secret: bool) -> Self {
         Self {
             webhook_id: channel.id.to_string(),
             name: channel.name.clone(),
@@ -153,7 +170,7 @@ impl EndpointView {
     }
 }
 
-pub(crate) const fn mode(mode: Mode) -> &'static str {
+pub const fn mode(mode: Mode) -> &'static str {
     match mode {
         Mode::Sync => "sync",
         Mode::Async => "async",

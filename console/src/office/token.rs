@@ -11,17 +11,17 @@ use super::views::TokenView;
 
 /// What is asked for.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Ask {
+pub struct Ask {
     /// The app, by client id or name.
-    pub(crate) app: String,
-    pub(crate) sub: String,
+    pub app: String,
+    pub sub: String,
     /// Milliseconds from now; `None` for a token that never ends.
-    pub(crate) valid_ms: Option<u64>,
+    pub valid_ms: Option<u64>,
     /// Refuse unless the app is pinned to it.
-    pub(crate) algorithm: Option<String>,
+    pub algorithm: Option<String>,
 }
 
-pub(crate) fn token(registry: &Registry, ask: &Ask, now_ms: u64) -> Result<TokenView, String> {
+pub fn token(registry: &Registry, ask: &Ask, now_ms: u64) -> Result<TokenView, String> {
     let app = find::app(registry, &ask.app)?;
     if let Some(text) = &ask.algorithm
         && Algorithm::parse(text) != Some(app.algorithm)
@@ -31,15 +31,13 @@ pub(crate) fn token(registry: &Registry, ask: &Ask, now_ms: u64) -> Result<Token
     mint(&app, &ask.sub, ask.valid_ms, now_ms)
 }
 
-pub(crate) fn mint(
-    app: &App,
-    sub: &str,
-    valid_ms: Option<u64>,
-    now_ms: u64,
-) -> Result<TokenView, String> {
+pub fn mint(app: &App, sub: &str, valid_ms: Option<u64>, now_ms: u64) -> Result<TokenView, String> {
     let algorithm = match app.algorithm {
         Algorithm::Hs256 => jsonwebtoken::Algorithm::HS256,
         Algorithm::Hs512 => jsonwebtoken::Algorithm::HS512,
+        Algorithm::Rs256 | Algorithm::Rs512 => {
+            return Err("the app signs its own tokens: only its public key is known".to_owned());
+        }
     };
     let expires = valid_ms.map(|ms| now_ms.saturating_add(ms) / 1_000);
     let mut claims = json!({"appId": app.client_id.as_str(), "sub": sub, "iat": now_ms / 1_000});

@@ -1,7 +1,9 @@
 //! Drafts into what the registry keeps. All mistakes of a draft are told together.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use shared::config::value::Value as _;
 use shared::domain::channel::ChannelState;
@@ -9,11 +11,12 @@ use shared::domain::ids::{BotId, ClientId};
 use shared::domain::retry::{Policy, Spacing, WAIT_MAX};
 use shared::entropy::Entropy;
 use shared::registry::{
-    Algorithm, App, Bot, Channel, Compatibility, Endpoint, HttpLogic, Logic, Rate,
+    Algorithm, App, Bot, Channel, Compatibility, Endpoint, HttpLogic, Logic, Rate, TokenRules,
 };
 use url::Url;
 
-use super::drafts::{AppDraft, BotDraft, ChannelDraft};
+use super::drafts::{AppDraft, BotDraft, ChannelDraft, RulesDraft};
+use super::rsa;
 use crate::ids;
 
 /// Headers that are ours, the transport's, or would change what the request is.
@@ -36,35 +39,74 @@ const HTTP_DEADLINE: Duration = Duration::from_secs(10);
 const HTTP_ATTEMPTS: u32 = 2;
 
 /// What was wrong, a line each.
-pub(crate) type Wrong = Vec<String>;
+pub type Wrong = Vec<String>;
 
-pub(crate) fn app(draft: &AppDraft, entropy: &Entropy) -> Result<App, String> {
+pub fn app(draft: &AppDraft, entropy: &Entropy) -> Result<App, String> {
     let mut wrong = Wrong::new();
     name(&draft.name, &mut wrong);
     let text = draft.algorithm.as_deref().unwrap_or(Algorithm::Hs256.as_str());
     let algorithm = Algorithm::parse(text).unwrap_or_else(|| {
-        wrong.push(format!("algorithm: {text:?} is neither HS256 nor HS512"));
+        wrong.push(format!("algorithm: {text:?} is none of HS256, HS512, RS256, RS512"));
         Algorithm::Hs256
     });
-    let bytes = match algorithm {
-        Algorithm::Hs256 => 32,
-        Algorithm::Hs512 => 64,
-    };
-    if draft.secret.as_ref().is_some_and(|secret| secret.len() < bytes || secret.len() > 1024) {
-        wrong.push(format!("secret: {bytes} to 1024 bytes for {}", algorithm.as_str()));
-    }
     let client_id = match &draft.id {
         Some(id) => ClientId::new(shaped(id, "cs-", "id", &mut wrong)),
         None => ids::client(entropy),
     };
-    let secret = match &draft.secret {
-        Some(secret) => SecretString::from(secret.as_str()),
-        None => ids::app_secret(entropy, bytes),
-    };
-    finish(&wrong, App { client_id, name: draft.name.clone(), algorithm, secret })
+    let given = (draft.secret.as_deref(), draft.public_key.as_deref());
+    let secret = key(algorithm, given, entropy, &mut wrong);
+    let rules = rules(&draft.rules, &mut wrong);
+    let name = draft.name.clone();
+    finish(&wrong, App { client_id, name, algorithm, secret, previous: None, rules })
 }
 
-pub(crate) fn bot(draft: &BotDraft, entropy: &Entropy) -> Result<Bot, String> {
+/// The key of an app's tokens: the one that is given, or a new secret where we are the one to make it.
+pub fn key(
+    algorithm: Algorithm,
+    (secret, public_key): (Option<&str>, Option<&str>),
+    entropy: &Entropy,
+    wrong: &mut Wrong,
+) -> SecretString {
+    let word = algorithm.as_str();
+    if algorithm.is_public_key() {
+        if secret.is_some() {
+            wrong.push(format!("secret: {word} has none; give the public key"));
+        }
+        let pem = public_key.unwrap_or_default();
+        if let Err(why) = rsa::check(pem) {
+            wrong.push(format!("public-key: {why}"));
+        }
+        return pem.into();
+    }
+    if public_key.is_some() {
+        wrong.push(format!("public-key: {word} has none, but a secret"));
+    }
+    let bytes = algorithm.secret_min();
+    if secret.is_some_and(|secret| secret.len() < bytes || secret.len() > 1024) {
+        wrong.push(format!("secret: {bytes} to 1024 bytes for {word}"));
+    }
+    secret.map_or_else(|| ids::app_secret(entropy, bytes), SecretString::from)
+}
+
+pub fn rules(draft: &RulesDraft, wrong: &mut Wrong) -> TokenRules {
+    let bounds = [Duration::from_secs(1), Duration::from_hours(24 * 366)];
+    let age_max = draft.age_max.as_deref();
+    let age_max = age_max.map(|text| time(Some(text), "age-max", bounds[0], bounds, wrong));
+    let mut networks = Vec::new();
+    for text in &draft.networks {
+        let alone = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        match text.parse::<IpNet>().ok().or_else(alone) {
+            Some(network) => networks.push(network.trunc()),
+            None => wrong.push(format!("networks: {text:?} is no network")),
+        }
+    }
+    if networks.len() > 100 {
+        wrong.push("networks: at most 100".to_owned());
+    }
+    TokenRules { age_max, networks, single_use: draft.single_use }
+}
+
+pub fn bot(draft: &BotDraft, entropy: &Entropy) -> Result<Bot, String> {
     let mut wrong = Wrong::new();
     name(&draft.name, &mut wrong);
     let id = match &draft.id {
@@ -108,7 +150,7 @@ pub(crate) fn bot(draft: &BotDraft, entropy: &Entropy) -> Result<Bot, String> {
 }
 
 /// `bot` and `client` are what the draft's names were found to be.
-pub(crate) fn channel(
+pub fn channel(
     draft: &ChannelDraft,
     bot: BotId,
     client: ClientId,
@@ -243,11 +285,11 @@ fn spacing(text: &str) -> Result<Spacing, String> {
     Ok(Spacing::Exponential { initial, factor, max, attempts_max })
 }
 
-fn finish<T>(wrong: &Wrong, made: T) -> Result<T, String> {
+pub fn finish<T>(wrong: &Wrong, made: T) -> Result<T, String> {
     if wrong.is_empty() { Ok(made) } else { Err(wrong.join("\n")) }
 }
 
-fn name(name: &str, wrong: &mut Wrong) {
+pub fn name(name: &str, wrong: &mut Wrong) {
     let length = 1..=200;
     if !length.contains(&name.len()) || name.trim() != name || name.contains(char::is_control) {
         wrong.push("name: 1 to 200 bytes, no control characters, no blanks at its ends".to_owned());

@@ -15,27 +15,27 @@ use super::{find, validate};
 /// The file (`docs/registry-file.md`).
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RegistryFile {
+pub struct RegistryFile {
     #[serde(default)]
-    pub(crate) apps: Vec<AppDraft>,
+    pub apps: Vec<AppDraft>,
     #[serde(default)]
-    pub(crate) bots: Vec<BotDraft>,
+    pub bots: Vec<BotDraft>,
     #[serde(default)]
-    pub(crate) channels: Vec<ChannelDraft>,
+    pub channels: Vec<ChannelDraft>,
 }
 
 /// What became of one entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Line {
+pub struct Line {
     /// `app`, `bot` or `channel`.
-    pub(crate) what: String,
-    pub(crate) name: String,
-    pub(crate) id: String,
+    pub what: String,
+    pub name: String,
+    pub id: String,
     /// `added`, `approved` or `unchanged`.
-    pub(crate) done: String,
+    pub done: String,
     /// The secret that was made for it, shown once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) secret: Option<String>,
+    pub secret: Option<String>,
 }
 
 /// What is to be done.
@@ -47,7 +47,7 @@ enum Step {
     Approve(Box<Channel>, Line),
 }
 
-pub(crate) async fn apply<S: RegistryStore>(
+pub async fn apply<S: RegistryStore>(
     store: &S,
     file: &RegistryFile,
     entropy: &Entropy,
@@ -124,18 +124,20 @@ impl Known {
             if draft.id.is_none() {
                 app.client_id = old.client_id.clone();
             }
-            if draft.secret.is_none() {
+            if draft.secret.is_none() && draft.public_key.is_none() {
                 app.secret = old.secret.clone();
             }
             let differs = old.client_id != app.client_id
                 || old.name != app.name
                 || old.algorithm != app.algorithm
+                || old.rules != app.rules
                 || old.secret.expose_secret() != app.secret.expose_secret();
             return kept(differs, line("app", &old.name, old.client_id.as_str(), "unchanged"));
         }
         self.apps.push(app.clone());
         let mut line = line("app", &app.name, app.client_id.as_str(), "added");
-        line.secret = draft.secret.is_none().then(|| app.secret.expose_secret().to_owned());
+        let made = draft.secret.is_none() && draft.public_key.is_none();
+        line.secret = made.then(|| app.secret.expose_secret().to_owned());
         Ok(Step::App(app, line))
     }
 

@@ -1,12 +1,17 @@
 //! Carries requests out on a store.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 use shared::clock::Clock;
 use shared::domain::channel::ChannelAction;
 use shared::domain::ids::{ChannelId, ConversationKey, UserId};
 use shared::entropy::Entropy;
-use shared::registry::RegistryError;
-use shared::store::{Store, StoreError};
+use shared::store::Store;
 
+use super::actor::Actor;
+use super::decide::Copy;
+use super::problem::Problem;
 use super::views::{AppView, BotView, ChannelView, Wire};
 use super::{Request, Response, apply, find, token, validate};
 
@@ -15,39 +20,30 @@ const HAND_MS: u64 = 3_600_000;
 
 /// Who carries them out.
 #[derive(Clone)]
-pub(crate) struct Desk<S> {
-    pub(crate) store: S,
-    pub(crate) clock: Clock,
-    pub(crate) entropy: Entropy,
+pub struct Desk<S> {
+    pub store: S,
+    pub clock: Clock,
+    pub entropy: Entropy,
     /// Where clients reach ingress, without a slash at its end.
-    pub(crate) host_url: String,
+    pub host_url: String,
+    pub(super) copy: Arc<ArcSwapOption<Copy>>,
 }
 
-/// Why it was not done, in words for a person.
-struct Refused(String);
-
-impl From<String> for Refused {
-    fn from(why: String) -> Self {
-        Self(why)
-    }
-}
-impl From<RegistryError> for Refused {
-    fn from(error: RegistryError) -> Self {
-        Self(error.to_string())
-    }
-}
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
-        Self(error.to_string())
+impl<S> Desk<S> {
+    pub fn new(store: S, clock: Clock, entropy: Entropy, host_url: String) -> Self {
+        Self { store, clock, entropy, host_url, copy: Arc::default() }
     }
 }
 
 impl Request {
     /// Whether every process has to read the registry again afterwards.
-    pub(crate) const fn changes_registry(&self) -> bool {
+    pub const fn changes_registry(&self) -> bool {
         matches!(
             self,
             Self::AddApp { .. }
+                | Self::ChangeApp { .. }
+                | Self::Rotate { .. }
+                | Self::RemoveApp { .. }
                 | Self::AddBot { .. }
                 | Self::AddChannel { .. }
                 | Self::Approve { .. }
@@ -58,23 +54,26 @@ impl Request {
 }
 
 impl<S: Store> Desk<S> {
-    pub(crate) async fn execute(&self, request: Request) -> Response {
+    pub async fn execute(&self, request: Request) -> Response {
         match self.done(request).await {
             Ok(response) => response,
-            Err(Refused(why)) => Response::Refused(why),
+            Err(problem) => Response::Refused(problem.words),
         }
     }
 
-    async fn done(&self, request: Request) -> Result<Response, Refused> {
+    async fn done(&self, request: Request) -> Result<Response, Problem> {
+        let actor = &Actor::command_line();
         Ok(match request {
-            Request::AddApp { draft } => {
-                let app = validate::app(&draft, &self.entropy)?;
-                let registry = self.store.registry().await?;
-                if registry.apps.values().any(|other| other.name == app.name) {
-                    return Err(format!("an app is named {:?} already", app.name).into());
-                }
-                self.store.add_app(&app).await?;
-                Response::App(AppView::of(&app, draft.secret.is_none()))
+            Request::AddApp { draft } => Response::App(self.add_app(actor, &draft).await?),
+            Request::ChangeApp { name, patch } => {
+                Response::App(self.change_app(actor, &name, &patch, None).await?)
+            }
+            Request::Rotate { name, rotation } => {
+                Response::App(self.rotate(actor, &name, &rotation).await?)
+            }
+            Request::RemoveApp { name } => {
+                self.remove_app(actor, &name, None).await?;
+                Response::Done
             }
             Request::AddBot { draft } => {
                 let bot = validate::bot(&draft, &self.entropy)?;
@@ -112,7 +111,7 @@ impl<S: Store> Desk<S> {
         })
     }
 
-    async fn read(&self, request: Request) -> Result<Response, Refused> {
+    async fn read(&self, request: Request) -> Result<Response, Problem> {
         let registry = self.store.registry().await?;
         Ok(match request {
             Request::Apps => {
@@ -170,7 +169,7 @@ impl<S: Store> Desk<S> {
         })
     }
 
-    async fn act(&self, name: &str, action: ChannelAction) -> Result<Response, Refused> {
+    async fn act(&self, name: &str, action: ChannelAction) -> Result<Response, Problem> {
         let registry = self.store.registry().await?;
         let id = find::channel(&registry, name)?.id.clone();
         self.store.act(&id, action).await?;
@@ -179,7 +178,7 @@ impl<S: Store> Desk<S> {
         Ok(Response::Channel(ChannelView::of(&channel, &self.host_url, false)))
     }
 
-    async fn whom(&self, channel: &str, user: &str) -> Result<(ChannelId, UserId), Refused> {
+    async fn whom(&self, channel: &str, user: &str) -> Result<(ChannelId, UserId), Problem> {
         let registry = self.store.registry().await?;
         Ok((find::channel(&registry, channel)?.id.clone(), user.into()))
     }

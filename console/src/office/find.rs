@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use shared::registry::{App, Bot, Channel, Registry};
 
-pub(crate) fn app(registry: &Registry, name: &str) -> Result<Arc<App>, String> {
+pub fn app(registry: &Registry, name: &str) -> Result<Arc<App>, String> {
     if let Some(app) = registry.apps.get(&name.into()) {
         return Ok(Arc::clone(app));
     }
     only(registry.apps.values().filter(|app| app.name == name), "app", name)
 }
 
-pub(crate) fn bot(registry: &Registry, name: &str) -> Result<Arc<Bot>, String> {
+pub fn bot(registry: &Registry, name: &str) -> Result<Arc<Bot>, String> {
     if let Some(bot) = registry.bots.get(&name.into()) {
         return Ok(Arc::clone(bot));
     }
@@ -19,7 +19,7 @@ pub(crate) fn bot(registry: &Registry, name: &str) -> Result<Arc<Bot>, String> {
 }
 
 /// A channel by its id, its name, or `BOT/NAME`.
-pub(crate) fn channel(registry: &Registry, name: &str) -> Result<Arc<Channel>, String> {
+pub fn channel(registry: &Registry, name: &str) -> Result<Arc<Channel>, String> {
     if let Some(channel) = registry.channels.get(&name.into()) {
         return Ok(Arc::clone(channel));
     }
