@@ -13,6 +13,7 @@ pub mod execute;
 pub mod find;
 pub mod problem;
 mod rsa;
+pub mod scripts;
 pub mod token;
 pub mod validate;
 pub mod views;

@@ -2,6 +2,7 @@
 
 pub mod echo;
 pub mod http;
+pub mod script;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +32,20 @@ pub enum BotError {
     TimedOut,
     #[error("the bot failed: {0}")]
     Failed(String),
+    /// A script threw, or was ended. A dialog that was open ends. The detail may hold what the user or the
+    /// script said: it is for the ledger, not for the log.
+    #[error("the script failed at {place}")]
+    Script { place: String, detail: String },
+}
+
+impl BotError {
+    /// For the turn's row.
+    pub fn into_detail(self) -> String {
+        match self {
+            Self::TimedOut | Self::Failed(_) => self.to_string(),
+            Self::Script { detail, .. } => clean::text(detail),
+        }
+    }
 }
 
 /// Runs turns. It may be dropped where it waits, and the same turn may be run again, so what it does
@@ -44,6 +59,7 @@ pub trait Bot: Send + Sync {
 pub struct Kinds {
     pub egress: shared::egress::Client,
     pub entropy: Entropy,
+    pub scripts: script::Scripts,
 }
 
 impl Bot for Kinds {
@@ -53,6 +69,11 @@ impl Bot for Kinds {
             Logic::Http(logic) => {
                 let http = http::HttpBot { logic, egress: &self.egress, entropy: &self.entropy };
                 http.turn(turn).await
+            }
+            Logic::Script(logic) => {
+                let script =
+                    script::ScriptBot { logic, scripts: &self.scripts, egress: &self.egress };
+                script.turn(turn).await
             }
         }
     }
@@ -131,8 +152,19 @@ impl TurnContext {
 
     /// Replaces what the session keeps (`BotUserSession`).
     pub fn set_session(&self, bot_user: Map<String, Value>) -> Result<(), BotError> {
+        let dialog = self.out().session.dialog.take();
+        self.set_state(bot_user, dialog.map(|dialog| *dialog))
+    }
+
+    /// The same, and where a script waits.
+    pub fn set_state(
+        &self,
+        bot_user: Map<String, Value>,
+        dialog: Option<Value>,
+    ) -> Result<(), BotError> {
         let mut out = self.out();
-        let session = Session { bot_user: clean::object(bot_user), ..out.session.clone() };
+        let dialog = dialog.map(clean::value).map(Box::new);
+        let session = Session { bot_user: clean::object(bot_user), dialog, ..out.session.clone() };
         let max = self.limits.session_max;
         if session.to_bytes().len() > max {
             return Err(BotError::Failed(format!("the session is larger than {max} bytes")));

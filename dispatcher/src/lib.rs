@@ -65,7 +65,9 @@ pub async fn start<B: Broker, S: Turns + Deliveries + RegistryStore>(
 ) -> Result<Running, StartError> {
     let egress = egress::Client::new(&settings.egress, own_listeners(settings))
         .map_err(|error| StartError::Tls(error.to_string()))?;
-    let kinds = Kinds { egress, entropy: ground.entropy.clone() };
+    let scripts = bots::script::Scripts::new(&settings.script);
+    let _keeping = ground.lifecycle.spawn(scripts.keep(ground.lifecycle.stop()));
+    let kinds = Kinds { egress, entropy: ground.entropy.clone(), scripts };
     start_with(ground, settings, kinds).await
 }
 

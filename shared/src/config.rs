@@ -138,6 +138,19 @@ settings! {
         /// A bot whose oldest turn has waited this long is announced as saturated.
         saturated_after: Duration = "2s",
     }
+    /// Bots that are scripts.
+    script: Script {
+        /// Script hosts at work at once, each a process; 0: as many as there are cores.
+        hosts: u32 = "0",
+        /// Deadline of one run of a script. Waiting for calls does not count.
+        deadline: Duration = "1s",
+        /// Most memory of a script.
+        memory_max: Bytes = "32MiB",
+        /// `strict`: no script runs unless the kernel jails its host wholly. `best-effort`: with less, too.
+        jail: String = "strict",
+        /// Program that becomes a script host. Empty: this one.
+        program: Option<PathBuf> = "",
+    }
     /// Outbound deliveries.
     deliverer: Deliverer {
         /// Attempts that run at once in one process, over all endpoints.
@@ -257,6 +270,9 @@ fn check(settings: &Settings, mistakes: &mut Vec<String>) {
     }
     if !["human", "json"].contains(&settings.log.format.as_str()) {
         mistakes.push("log.format: human or json".to_owned());
+    }
+    if !["strict", "best-effort"].contains(&settings.script.jail.as_str()) {
+        mistakes.push("script.jail: strict or best-effort".to_owned());
     }
 }
 

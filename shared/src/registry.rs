@@ -30,6 +30,23 @@ pub enum Logic {
     Echo,
     /// Asks an HTTP endpoint (`docs/http-bot.md`).
     Http(HttpLogic),
+    /// Runs a script (`docs/scripts.md`).
+    Script(ScriptLogic),
+}
+
+/// A bot that is a script.
+#[derive(Clone, Debug)]
+pub struct ScriptLogic {
+    /// Its file's name, for error messages.
+    pub name: String,
+    pub source: Arc<str>,
+    /// What the script finds in `env`: a JSON object of texts. Encrypted at rest.
+    pub env: Option<SecretString>,
+}
+
+impl ScriptLogic {
+    /// Bytes of the largest script.
+    pub const SOURCE_MAX: usize = 256 * 1024;
 }
 
 /// Settings of an HTTP bot.

@@ -73,6 +73,13 @@ pub(crate) enum Command {
     Bench(bench::Args),
     /// Every setting, its default and its meaning.
     Settings(Settings),
+    /// Become a script host: started by dispatchers, of no use by hand.
+    #[command(hide = true)]
+    ScriptHost {
+        /// Work though the kernel refuses a part of the jail.
+        #[arg(long)]
+        best_effort: bool,
+    },
     /// A completion script for a shell.
     Completions {
         /// The shell.

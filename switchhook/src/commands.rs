@@ -35,6 +35,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Doctor(args) => doctor::run(engines, &args),
         Command::Bench(args) => process::block_on(async { Ok(bench::run(args).await?) }),
         Command::Settings(args) => settings::run(&args),
+        Command::ScriptHost { .. } => Err(Failure::usage("a script host runs nothing else")),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "switchhook", &mut text);

@@ -1,6 +1,8 @@
 //! What a person writes of an app, a bot or a channel, on the command line or in a file. Durations
 //! are texts like `15s`. What is left out gets its default. No `Debug`: drafts hold secrets.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +76,20 @@ pub struct BotDraft {
     #[arg(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization: Option<String>,
+    /// Its script's file, in a registry file; read before the draft goes anywhere.
+    #[arg(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// The script itself, and its file's name.
+    #[arg(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    #[arg(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_name: Option<String>,
+    #[arg(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<BTreeMap<String, String>>,
     /// Deadline of one call of an HTTP bot [default: 10s].
     #[arg(long, value_name = "TIME")]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -17,6 +17,7 @@ use url::Url;
 
 use super::drafts::{AppDraft, BotDraft, ChannelDraft, RulesDraft};
 use super::rsa;
+use super::scripts;
 use crate::ids;
 
 /// Headers that are ours, the transport's, or would change what the request is.
@@ -118,6 +119,7 @@ pub fn bot(draft: &BotDraft, entropy: &Entropy) -> Result<Bot, String> {
     let deadline =
         time(deadline, "http-deadline", HTTP_DEADLINE, [second / 10, second * 60], &mut wrong);
     let attempts_max = number(draft.http_attempts, "http-attempts", HTTP_ATTEMPTS, 5, &mut wrong);
+    let script = draft.source.as_ref().map(|source| scripts::logic(draft, source, &mut wrong));
     let logic = match draft.http.as_deref().map(|text| web_url(text, "http", &mut wrong)) {
         Some(Some(url)) => Logic::Http(HttpLogic {
             url,
@@ -126,9 +128,18 @@ pub fn bot(draft: &BotDraft, entropy: &Entropy) -> Result<Bot, String> {
             attempts_max,
         }),
         // With a URL that is wrong the draft is refused below.
-        None | Some(None) => Logic::Echo,
+        None | Some(None) => script.map_or(Logic::Echo, Logic::Script),
     };
     let is_http = draft.http.is_some();
+    if is_http && draft.source.is_some() {
+        wrong.push("script: a bot is one or the other, an HTTP endpoint or a script".to_owned());
+    }
+    if draft.source.is_none() && draft.env.is_some() {
+        wrong.push("env: only a script has it".to_owned());
+    }
+    if draft.source.is_none() && draft.script.is_some() {
+        wrong.push("script: names a file, which is not here; give its source".to_owned());
+    }
     if !is_http && (draft.authorization.is_some() || draft.http_deadline.is_some()) {
         wrong.push("http: only an HTTP bot has an authorization and a deadline".to_owned());
     }

@@ -32,10 +32,13 @@ pub struct AppView {
 pub struct BotView {
     pub bot_id: String,
     pub name: String,
-    /// `echo` or `http`.
+    /// `echo`, `http` or `script`.
     pub logic: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// The script's file name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
     pub error_message: String,
     pub session_timeout_ms: u64,
     pub permits: u32,
@@ -118,15 +121,17 @@ impl AppView {
 
 impl BotView {
     pub fn of(bot: &Bot) -> Self {
-        let (logic, url) = match &bot.logic {
-            Logic::Echo => ("echo", None),
-            Logic::Http(http) => ("http", Some(http.url.to_string())),
+        let (logic, url, script) = match &bot.logic {
+            Logic::Echo => ("echo", None, None),
+            Logic::Http(http) => ("http", Some(http.url.to_string()), None),
+            Logic::Script(script) => ("script", None, Some(script.name.clone())),
         };
         Self {
             bot_id: bot.id.to_string(),
             name: bot.name.clone(),
             logic: logic.to_owned(),
             url,
+            script,
             error_message: bot.error_message.clone(),
             session_timeout_ms: ms(bot.session_timeout),
             permits: bot.permits,

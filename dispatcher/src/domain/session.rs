@@ -19,6 +19,8 @@ pub struct Session {
     pub is_new: bool,
     /// What the bot has put there.
     pub bot_user: Map<String, Value>,
+    /// Where a script waits for an answer; only scripts read it.
+    pub dialog: Option<Box<Value>>,
 }
 
 /// As it is stored. Keys of a later release are dropped: they belong to a bot kind that this one
@@ -28,6 +30,8 @@ struct Stored {
     id: String,
     #[serde(rename = "BotUserSession", default)]
     bot_user: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dialog: Option<Box<Value>>,
 }
 
 /// How the session of a turn is found.
@@ -47,8 +51,10 @@ pub fn open(stored: &[u8], rules: Rules) -> Session {
     let ended = rules.wants_new || rules.idle > rules.timeout;
     let kept = serde_json::from_slice::<Stored>(stored).ok().filter(|_| !ended);
     match kept {
-        Some(kept) => Session { id: kept.id, is_new: false, bot_user: kept.bot_user },
-        None => Session { id: rules.turn.to_string(), is_new: true, bot_user: Map::new() },
+        Some(Stored { id, bot_user, dialog }) => Session { id, is_new: false, bot_user, dialog },
+        None => {
+            Session { id: rules.turn.to_string(), is_new: true, bot_user: Map::new(), dialog: None }
+        }
     }
 }
 
@@ -57,7 +63,7 @@ impl Session {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bot_user = self.bot_user.clone();
         bot_user.retain(|key, _| key != LAST_MESSAGE && key != SESSION_ID);
-        let stored = Stored { id: self.id.clone(), bot_user };
+        let stored = Stored { id: self.id.clone(), bot_user, dialog: self.dialog.clone() };
         serde_json::to_vec(&stored).expect("invariant: maps of strings are JSON")
     }
 
@@ -90,7 +96,7 @@ mod tests {
 
     fn stored() -> Vec<u8> {
         let bot_user = json!({"cart": [1]}).as_object().cloned().unwrap();
-        Session { id: turn(1).to_string(), is_new: false, bot_user }.to_bytes()
+        Session { id: turn(1).to_string(), is_new: false, bot_user, dialog: None }.to_bytes()
     }
 
     #[test]

@@ -11,7 +11,12 @@ use super::*;
 
 fn opened() -> Session {
     let bot_user = json!({"list": [1]}).as_object().cloned().unwrap();
-    Session { id: TurnId::new(Uuid::from_u128(1)).to_string(), is_new: false, bot_user }
+    Session {
+        id: TurnId::new(Uuid::from_u128(1)).to_string(),
+        is_new: false,
+        bot_user,
+        dialog: None,
+    }
 }
 
 fn with_reader<T>(mode: Mode, compatibility: Compatibility, f: impl FnOnce(Reader<'_>) -> T) -> T {

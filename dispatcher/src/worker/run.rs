@@ -62,7 +62,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             let why = "its bot or its channel is not in the registry";
             return Ok(self.parked(work, conversation, why));
         };
-        let opened = session::open(
+        let mut opened = session::open(
             &conversation.session.state,
             session::Rules {
                 turn: work.turn.id,
@@ -80,7 +80,11 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             };
             if let Some(ticket) = self.breakers.admit(&parties.bot.id) {
                 let began = Instant::now();
-                ran = self.call(work, &parties, conversation, opened.clone()).await;
+                let ends_dialog;
+                (ran, ends_dialog) = self.call(work, &parties, conversation, opened.clone()).await;
+                if ends_dialog {
+                    opened.dialog = None;
+                }
                 took = began.elapsed();
                 self.metrics.bot_seconds.observe(took.as_secs_f64());
                 if ticket.ended(matches!(ran, Ran::Well { .. })) {
@@ -117,14 +121,15 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         self.unless_closing(run, permit).await
     }
 
-    /// Calls the bot logic: bounded in time, and a panic is the bot's failure.
+    /// Calls the bot logic: bounded in time, and a panic is the bot's failure. Also whether that ends a
+    /// dialog that was open.
     async fn call(
         &self,
         work: &Work,
         parties: &Parties,
         conversation: &Conversation,
         session: Session,
-    ) -> Ran {
+    ) -> (Ran, bool) {
         let subject = Subject {
             turn: Arc::clone(&work.turn),
             conversation: conversation.id,
@@ -143,16 +148,16 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         match ended {
             Ok(end) => {
                 let out = context.into_out();
-                Ran::Well { messages: out.messages, task: end.task, session: out.session }
+                (Ran::Well { messages: out.messages, task: end.task, session: out.session }, false)
             }
             Err(error) => {
                 let outcome = match error {
                     BotError::TimedOut => Outcome::BotTimedOut,
-                    BotError::Failed(_) => Outcome::BotFailed,
+                    BotError::Failed(_) | BotError::Script { .. } => Outcome::BotFailed,
                 };
-                let detail = error.to_string();
                 tracing::warn!(bot.id = %parties.bot.id, %error, "a bot's run failed");
-                Ran::Badly { outcome, detail }
+                let ends_dialog = matches!(error, BotError::Script { .. });
+                (Ran::Badly { outcome, detail: error.into_detail() }, ends_dialog)
             }
         }
     }
@@ -190,7 +195,12 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         let reader = Done::reader(work, compatibility);
         Done {
             step: step::park(why.to_owned(), state, work.sealed.clone(), reader),
-            opened: Session { id: String::new(), is_new: true, bot_user: serde_json::Map::new() },
+            opened: Session {
+                id: String::new(),
+                is_new: true,
+                bot_user: serde_json::Map::new(),
+                dialog: None,
+            },
             error_message: registry::Bot::ERROR_MESSAGE.to_owned(),
             compatibility,
             took: Duration::ZERO,

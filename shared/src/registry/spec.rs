@@ -9,7 +9,9 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Bot, Channel, Compatibility, Endpoint, HttpLogic, Logic, Rate, TokenRules};
+use super::{
+    Bot, Channel, Compatibility, Endpoint, HttpLogic, Logic, Rate, ScriptLogic, TokenRules,
+};
 use crate::domain::retry::{Policy, Spacing};
 
 /// What an app asks of its tokens.
@@ -43,7 +45,7 @@ impl RulesSpec {
     }
 }
 
-/// A bot's settings; its `authorization` is apart.
+/// A bot's settings; its secret (`authorization`, or a script's `env`) is apart.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct BotSpec {
     logic: LogicSpec,
@@ -61,6 +63,10 @@ enum LogicSpec {
         url: Url,
         deadline_ms: u64,
         attempts_max: u32,
+    },
+    Script {
+        name: String,
+        source: String,
     },
 }
 
@@ -112,6 +118,9 @@ impl BotSpec {
                 deadline_ms: ms(http.deadline),
                 attempts_max: http.attempts_max,
             },
+            Logic::Script(script) => {
+                LogicSpec::Script { name: script.name.clone(), source: script.source.to_string() }
+            }
         };
         Self {
             logic,
@@ -126,18 +135,22 @@ impl BotSpec {
         match &bot.logic {
             Logic::Echo => None,
             Logic::Http(http) => http.authorization.as_ref(),
+            Logic::Script(script) => script.env.as_ref(),
         }
     }
 
-    pub fn into_bot(self, id: &str, name: String, authorization: Option<SecretString>) -> Bot {
+    pub fn into_bot(self, id: &str, name: String, secret: Option<SecretString>) -> Bot {
         let logic = match self.logic {
             LogicSpec::Echo => Logic::Echo,
             LogicSpec::Http { url, deadline_ms, attempts_max } => Logic::Http(HttpLogic {
                 url,
-                authorization,
+                authorization: secret,
                 deadline: Duration::from_millis(deadline_ms),
                 attempts_max,
             }),
+            LogicSpec::Script { name, source } => {
+                Logic::Script(ScriptLogic { name, source: source.into(), env: secret })
+            }
         };
         Bot {
             id: id.into(),

@@ -75,7 +75,12 @@ fn a_bot_comes_back_with_its_secret_given_apart() {
         deadline: Duration::from_secs(2),
         attempts_max: 3,
     };
-    for logic in [Logic::Echo, Logic::Http(http)] {
+    let script = ScriptLogic {
+        name: "bot.js".to_owned(),
+        source: "say(\"\u{e4}\")\n".into(),
+        env: Some(r#"{"K":"b0t"}"#.into()),
+    };
+    for logic in [Logic::Echo, Logic::Http(http), Logic::Script(script)] {
         let bot = Bot {
             id: "st-1".into(),
             name: "b".to_owned(),

@@ -66,7 +66,13 @@ pub(crate) enum Bot {
     /// Add a bot.
     Add {
         #[command(flatten)]
-        draft: BotDraft,
+        draft: Box<BotDraft>,
+        /// File of a script (`-` for standard input).
+        #[arg(long, value_name = "FILE")]
+        script: Option<PathBuf>,
+        /// JSON file with what the script finds in `env`: an object of texts.
+        #[arg(long, value_name = "FILE", requires = "script")]
+        env_file: Option<PathBuf>,
         /// Read the value of the `Authorization` header from a file (`-` for standard input).
         #[arg(long, value_name = "FILE")]
         authorization_file: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! Apps, bots, channels, a file of them, and what users left: one request each.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -45,9 +46,13 @@ pub(crate) fn app(settings: &Settings, command: App) -> Result<(), Failure> {
 
 pub(crate) fn bot(settings: &Settings, command: Bot) -> Result<(), Failure> {
     let (request, json) = match command {
-        Bot::Add { mut draft, authorization_file, json } => {
+        Bot::Add { mut draft, script, env_file, authorization_file, json } => {
             draft.authorization = authorization_file.as_deref().map(secret).transpose()?;
-            (Request::AddBot { draft }, json)
+            if let Some(file) = script {
+                draft.read_script(&file).map_err(Failure::usage)?;
+            }
+            draft.env = env_file.as_deref().map(env).transpose()?;
+            (Request::AddBot { draft: *draft }, json)
         }
         Bot::List(json) => (Request::Bots, json),
         Bot::Show(Named { name, json }) => (Request::Bot { name }, json),
@@ -74,8 +79,16 @@ pub(crate) fn apply(settings: &Settings, args: &Apply) -> Result<(), Failure> {
     let name = args.file.display();
     let text = std::fs::read_to_string(&args.file)
         .map_err(|error| Failure::usage(format!("{name}: {error}")))?;
-    let file: RegistryFile =
+    let mut file: RegistryFile =
         toml::from_str(&text).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    // Relative to the file that names it.
+    let folder = args.file.parent().unwrap_or(Path::new(""));
+    for bot in &mut file.bots {
+        if let Some(script) = bot.script.take() {
+            let read = bot.read_script(&folder.join(script));
+            read.map_err(|why| Failure::usage(format!("bot {:?}: {why}", bot.name)))?;
+        }
+    }
     ask(settings, Request::Apply { file }, args.json)
 }
 
@@ -183,6 +196,12 @@ fn print_line(line: &Line) -> Result<(), Failure> {
     let Line { what, name, id, done, secret } = line;
     let secret = secret.as_ref().map_or(String::new(), |secret| format!("  secret {secret}"));
     output::line(&format!("{done:9}  {what} {name} ({id}){secret}"))
+}
+
+/// What a script finds in `env`.
+fn env(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    serde_json::from_str(&secret(path)?)
+        .map_err(|_| Failure::usage(format!("{}: not a JSON object of texts", path.display())))
 }
 
 /// A secret from a file, or from standard input for `-`, without the line's end.

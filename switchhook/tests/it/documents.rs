@@ -75,6 +75,7 @@ fn every_word_of_the_registry_file_is_explained() {
     let page = read("docs/registry-file.md");
     let drafts = read("console/src/office/drafts.rs");
     let fields = drafts.lines().filter_map(|line| line.trim().strip_prefix("pub "));
+    let fields = fields.filter(|field| !field.starts_with("fn "));
     let fields = fields.filter_map(|field| field.split_once(':').map(|(name, _)| name));
     let missing: Vec<_> = fields.filter(|name| !page.contains(&format!("| `{name}` |"))).collect();
     assert!(missing.is_empty(), "docs/registry-file.md does not explain {missing:?}");

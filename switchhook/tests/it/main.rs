@@ -8,6 +8,7 @@ mod documents;
 mod metrics;
 mod refusals;
 mod registry;
+mod scripts;
 mod send;
 mod served;
 mod support;

@@ -1,5 +1,6 @@
 //! A store that fails as it is told to.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -48,6 +49,7 @@ struct Faults {
     away: AtomicBool,
     calls_away: AtomicUsize,
     strays: Mutex<Vec<(Bytes, String)>>,
+    details: Mutex<HashMap<TurnId, String>>,
 }
 
 impl<S: Store> Faulty<S> {
@@ -59,6 +61,7 @@ impl<S: Store> Faulty<S> {
             away: AtomicBool::new(false),
             calls_away: AtomicUsize::new(0),
             strays: Mutex::default(),
+            details: Mutex::default(),
         };
         Self { store, faults: Arc::new(faults) }
     }
@@ -90,6 +93,11 @@ impl<S: Store> Faulty<S> {
     /// Calls that found the database away.
     pub(crate) fn calls_away(&self) -> usize {
         self.faults.calls_away.load(Ordering::SeqCst)
+    }
+
+    /// What an operator reads of a turn.
+    pub(crate) fn detail(&self, turn: TurnId) -> String {
+        self.faults.details.lock().unwrap().get(&turn).cloned().unwrap_or_default()
     }
 
     /// What was kept for an operator, with the reasons.
@@ -126,6 +134,8 @@ impl<S: Store> Turns for Faulty<S> {
 
     async fn commit(&self, commit: TurnCommit) -> Result<Committed, CommitError> {
         self.there()?;
+        let told = (commit.record.turn, commit.record.detail.clone());
+        self.faults.details.lock().unwrap().extend([told]);
         let script = Arc::clone(&*self.faults.script.lock().unwrap());
         let number = self.faults.commits.fetch_add(1, Ordering::SeqCst);
         let unknown = || Err(CommitError::Unknown("as told".to_owned()));

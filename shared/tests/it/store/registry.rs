@@ -10,6 +10,7 @@ use shared::domain::retry::{Policy, Spacing};
 use shared::domain::turn::Mode;
 use shared::registry::{
     Algorithm, Channel, Compatibility, HttpLogic, Logic, Rate, RegistryError, RegistryStore as _,
+    ScriptLogic,
 };
 use tokio::task::JoinSet;
 
@@ -75,7 +76,12 @@ async fn bots_come_back_with_their_logic<H: Harness>(h: H) {
             attempts_max: 3,
         })
     };
-    for logic in [Logic::Echo, http(None), http(Some("Bearer THE-BOTS-TOKEN"))] {
+    let script = |env: Option<&str>| {
+        let (name, source) = ("bot.js".to_owned(), "say('ä – \\u0000')\n".into());
+        Logic::Script(ScriptLogic { name, source, env: env.map(Into::into) })
+    };
+    let (plain, secret) = (script(None), script(Some(r#"{"KEY":"THE-BOTS-VALUE"}"#)));
+    for logic in [Logic::Echo, http(None), http(Some("Bearer THE-BOTS-TOKEN")), plain, secret] {
         let mut put = echo(&BotId::from(id("st-")));
         put.logic = logic;
         put.error_message = "Tut mir leid – später nochmal.".into();
@@ -90,6 +96,12 @@ async fn bots_come_back_with_their_logic<H: Harness>(h: H) {
                 logic.authorization.as_ref().map(|text| text.expose_secret().to_owned())
             };
             assert_eq!(secret(got), secret(put));
+        }
+        if let (Logic::Script(got), Logic::Script(put)) = (&got.logic, &put.logic) {
+            let env = |logic: &ScriptLogic| {
+                logic.env.as_ref().map(|text| text.expose_secret().to_owned())
+            };
+            assert_eq!(env(got), env(put));
         }
     }
 }

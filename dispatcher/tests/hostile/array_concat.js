@@ -1,0 +1,1 @@
+let a = [1]; while (true) a = a.concat(a)

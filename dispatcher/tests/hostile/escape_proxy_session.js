@@ -1,0 +1,1 @@
+Object.setPrototypeOf(context.session.BotUserSession, new Proxy({}, { get() { throw 1 } })); say("x")

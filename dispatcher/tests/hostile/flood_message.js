@@ -1,0 +1,1 @@
+say("x".repeat(2e7))

@@ -1,0 +1,1 @@
+context.session.BotUserSession.x = "x".repeat(2e7)

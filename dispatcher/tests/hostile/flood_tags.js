@@ -1,0 +1,1 @@
+for (;;) contextTags.add("x".repeat(1000))

@@ -1,0 +1,1 @@
+endOfTask("x".repeat(1e6))

@@ -1,0 +1,1 @@
+Object.defineProperty(context.session.BotUserSession, "x", { enumerable: true, get() { for (;;) {} } })

@@ -1,0 +1,1 @@
+for (;;) { try { await ask("?", { validate: () => { throw 1 } }); } catch {} say("x") }

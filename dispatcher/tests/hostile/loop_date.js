@@ -1,0 +1,1 @@
+while (Date.now() < 1e15) {}

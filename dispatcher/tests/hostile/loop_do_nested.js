@@ -1,0 +1,1 @@
+do { for (let i = 0; i < 1e9; i++) {} } while (true)

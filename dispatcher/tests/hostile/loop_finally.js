@@ -1,0 +1,1 @@
+while (true) { try { throw 1 } catch { continue } finally { continue } }

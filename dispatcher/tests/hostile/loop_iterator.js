@@ -1,0 +1,1 @@
+const it = { [Symbol.iterator]: () => ({ next: () => ({ done: false }) }) }; [...it]

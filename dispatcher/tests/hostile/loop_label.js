@@ -1,0 +1,1 @@
+a: while (true) { b: while (true) { continue a } }

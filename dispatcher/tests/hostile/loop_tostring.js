@@ -1,0 +1,1 @@
+say({ toString() { for (;;) {} } } + "")

@@ -1,0 +1,1 @@
+const a = []; a.length = 1e8; JSON.stringify(a)

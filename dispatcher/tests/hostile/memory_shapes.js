@@ -1,0 +1,1 @@
+for (let i = 0; ; i++) { globalThis["k" + i] = { ["p" + i]: 1 } }

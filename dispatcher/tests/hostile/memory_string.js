@@ -1,0 +1,1 @@
+let s = "x"; while (true) s += s

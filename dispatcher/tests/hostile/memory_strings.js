@@ -1,0 +1,1 @@
+const a = []; while (true) a.push("x".repeat(1e6) + a.length)

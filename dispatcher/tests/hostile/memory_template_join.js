@@ -1,0 +1,1 @@
+new Array(1e7).join("abcdefghij")

@@ -1,0 +1,1 @@
+const a = []; a[0] = { toString: () => String(a) }; String(a)

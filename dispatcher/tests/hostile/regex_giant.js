@@ -1,0 +1,1 @@
+new RegExp("(".repeat(100000) + "a" + ")".repeat(100000))

@@ -1,0 +1,1 @@
+("ab".repeat(1e6)).split(/(a)(b)/)

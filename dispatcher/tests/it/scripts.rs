@@ -1,0 +1,163 @@
+//! Bots that are scripts: through a whole dispatcher, with hosts in processes of their own.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use shared::domain::outcome::Outcome;
+use shared::domain::turn::Mode;
+use shared::registry::{Bot, Logic, ScriptLogic};
+
+use super::support::server::{Answer, Server};
+use super::support::world::{Dispatcher, SORRY, World, a_bot};
+
+/// The dispatcher's own binary becomes the host.
+const PROGRAM: (&str, &str) = ("script.program", env!("CARGO_BIN_EXE_dispatcher"));
+
+fn a_script(source: &str) -> Bot {
+    let logic = ScriptLogic {
+        name: "bot.js".to_owned(),
+        source: Arc::from(source),
+        env: Some(r#"{"PLACE":"Bern"}"#.into()),
+    };
+    Bot { logic: Logic::Script(logic), ..a_bot() }
+}
+
+async fn start(world: &World, more: &[(&str, &str)]) -> Dispatcher {
+    let flags = [&[PROGRAM][..], more].concat();
+    world.dispatcher_of_registry(&flags).await
+}
+
+#[tokio::test]
+async fn a_script_answers_with_what_the_request_and_the_session_hold() {
+    let source = r#"const s = context.session.BotUserSession;
+        s.count = (s.count || 0) + 1;
+        say(s.count + " " + message + " " + s.lastMessage.customData.userToken + " " + env.PLACE);
+        if (message === "bye") { print('{"type":"template","payload":{"n":1}}'); endOfTask("Fulfilled", "greet") }"#;
+    let world = World::with(a_script(source)).await;
+    let _dispatcher = start(&world, &[]).await;
+    assert_eq!(world.ask("ann", "hi").await, json!({"text": "1 hi t0ken Bern"}));
+    let expected = json!({
+        "text": ["2 bye t0ken Bern", "{&quot;type&quot;:&quot;template&quot;,&quot;payload&quot;:{&quot;n&quot;:1}}"],
+        "endOfTask": true, "endReason": "Fulfilled", "completedTaskName": "greet",
+    });
+    assert_eq!(world.ask("ann", "bye").await, expected);
+    assert_eq!(world.ask("bob", "hi").await, json!({"text": "1 hi t0ken Bern"}));
+    assert_eq!(world.kept("ann").await, json!({"count": 2}));
+}
+
+#[tokio::test]
+async fn an_error_is_told_to_the_user_kindly_and_to_the_operator_with_its_place() {
+    let source =
+        "say('not told');\ncontext.session.BotUserSession.kept = 1;\nif (message) nope();\n";
+    let world = World::with(a_script(source)).await;
+    let _dispatcher = start(&world, &[]).await;
+    let turn = world.say("ann", "hi").await;
+    assert_eq!(world.answer(&turn).await, json!({"text": SORRY}));
+    let settled = world.settled(&turn).await;
+    assert_eq!(settled.outcome, Outcome::BotFailed);
+    assert_eq!(world.kept("ann").await, json!({}));
+    let detail = world.store.detail(turn.id);
+    let expected = "bot.js:3: ReferenceError: nope is not defined\n    1 | say('not told');\n    2 | context.session.BotUserSession.kept = 1;\n>   3 | if (message) nope();";
+    assert!(detail.starts_with(expected), "{detail}");
+}
+
+const DIALOG: &str = r#"say("welcome");
+    const name = await ask("Your name?");
+    const sure = await confirm("Sure, " + name + "?");
+    const colour = await choose("Colour?", ["red", "blue"]);
+    say([name, sure, colour, Math.random() < 1].join(" "));
+    endOfTask("Fulfilled", "survey");"#;
+
+#[tokio::test]
+async fn a_dialog_goes_on_in_another_dispatcher_after_each_was_killed() {
+    let world = World::with(a_script(DIALOG)).await;
+    let mut transcript = Vec::new();
+    for text in ["hi", "Ann", "maybe", "yes", "2", "again"] {
+        let dispatcher = start(&world, &[]).await;
+        transcript.push(world.ask("ann", text).await["text"].clone());
+        dispatcher.kill().await;
+    }
+    let expected = json!([
+        ["welcome", "Your name?"],
+        "Sure, Ann?\nYes, No, ",
+        "Sure, Ann?\nYes, No, ",
+        "Colour?\n1. red\n2. blue",
+        "Ann true blue true",
+        ["welcome", "Your name?"],
+    ]);
+    assert_eq!(Value::from(transcript), expected);
+}
+
+#[tokio::test]
+async fn the_same_turn_run_again_asks_nobody_anything_twice() {
+    let world = World::with(a_script(DIALOG)).await;
+    let dispatcher = start(&world, &[]).await;
+    let turn = world.say("ann", "hi").await;
+    let first = world.answer(&turn).await;
+    world.publish(&turn).await;
+    let both = world.answers(&turn, 2).await;
+    assert_eq!(both[0], both[1]);
+    assert_eq!(first["text"][1], "Your name?");
+    assert_eq!(world.ask("ann", "Ann").await["text"], "Sure, Ann?\nYes, No, ");
+    drop(dispatcher);
+}
+
+#[tokio::test]
+async fn a_call_goes_out_through_the_guard_once_in_a_dialog_and_under_one_key() {
+    let server = Server::start(|_, _| Answer::Json(json!({"stock": 7}))).await;
+    let url = server.url();
+    let source = format!(
+        r#"const item = await ask("Which item?");
+        const r = await fetch("{url}", {{method: "POST", headers: {{"X-Kind": "stock"}}, body: JSON.stringify({{item}})}});
+        const {{stock}} = await r.json();
+        const many = await ask(stock + " left. How many?");
+        say(many + " of " + stock + " " + item)"#
+    );
+    let world = World::with(a_script(&source)).await;
+    let allow = format!("127.0.0.1/32:{}", url.port().unwrap());
+    let _dispatcher = start(&world, &[("egress.allow", &allow)]).await;
+    assert_eq!(world.ask("ann", "hi").await["text"], "Which item?");
+    let turn = world.turn(Mode::Sync, "ann", "nail");
+    world.publish(&turn).await;
+    assert_eq!(world.answer(&turn).await["text"], "7 left. How many?");
+    assert_eq!(world.ask("ann", "3").await["text"], "3 of 7 nail");
+    let asked = server.asked();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].body, json!({"item": "nail"}));
+    assert_eq!(asked[0].headers["x-kind"], "stock");
+    assert_eq!(asked[0].headers["idempotency-key"], format!("{}-2", turn.id));
+}
+
+#[tokio::test]
+async fn a_call_that_the_guard_refuses_is_an_error_of_the_script() {
+    let source = r#"try { await fetch("http://127.0.0.1:1/") } catch (e) { say(e.name + ": " + e.message) }"#;
+    let world = World::with(a_script(source)).await;
+    let _dispatcher = start(&world, &[]).await;
+    let said = world.ask("ann", "hi").await["text"].as_str().unwrap().to_owned();
+    assert!(said.starts_with("FetchError: refused by the address guard"), "{said}");
+}
+
+#[tokio::test]
+async fn a_dialog_of_another_version_begins_anew_and_one_that_failed_is_over() {
+    let world =
+        World::with(a_script(r#"const a = await ask("first?"); if (a === "boom") nope(); say(a)"#))
+            .await;
+    let _dispatcher = start(&world, &[]).await;
+    assert_eq!(world.ask("ann", "hi").await["text"], "first?");
+    assert_eq!(world.ask("ann", "boom").await["text"], SORRY);
+    assert_eq!(world.ask("ann", "hi").await["text"], "first?");
+    assert_eq!(world.ask("ann", "x").await["text"], "x");
+}
+
+#[tokio::test]
+async fn a_script_that_hangs_is_ended_and_another_bot_is_served_meanwhile() {
+    let world = World::with(a_script("if (message === 'hang') while (true) {}; say('fine')")).await;
+    let _dispatcher = start(&world, &[("script.deadline", "400ms"), ("script.hosts", "2")]).await;
+    assert_eq!(world.ask("ann", "hi").await["text"], "fine");
+    let hanging = [world.say("bob", "hang").await, world.say("cid", "hang").await];
+    for turn in &hanging {
+        assert_eq!(world.answer(turn).await, json!({"text": SORRY}));
+        assert!(world.store.detail(turn.id).contains("it ran longer than 400 ms"));
+    }
+    assert_eq!(world.ask("bob", "hi").await["text"], "fine");
+}

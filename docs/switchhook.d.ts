@@ -1,0 +1,83 @@
+// Types of what a script can use, for editors. See scripts.md.
+// In a script: /// <reference path="switchhook.d.ts" />
+
+export {};
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+/** A text, or a template as it goes to the client. */
+type Message = string | number | boolean | { [key: string]: Json };
+
+interface AskOptions<T = string> {
+  /** A pattern, or a function: true or false, or the value that is returned instead of the text. */
+  validate?: RegExp | ((answer: string) => boolean | T | undefined | null | Promise<boolean | T | undefined | null>);
+  /** How often the question is repeated after a wrong answer; then `RetriesError` is thrown. Usually 2. */
+  retries?: number;
+  /** What is said instead of the prompt when it is repeated. */
+  retry?: Message;
+  /** Seconds. An answer that comes later throws `TimeoutError`. */
+  timeout?: number;
+}
+
+interface Store {
+  [key: string]: any;
+  put(key: string, value: Json): void;
+  get(key: string): any;
+  delete(key: string): boolean;
+}
+
+interface Context {
+  intent: string;
+  entities: { [name: string]: any };
+  traits: any[];
+  history: any[];
+  currentLanguage: string;
+  currentTags: { tags: string[] };
+  UserQuery: { originalUserQuery: string };
+  session: { BotUserSession: Store; UserContext: { readonly [key: string]: any; get(key: string): any } };
+  readonly BotUserSession: Store;
+  readonly UserContext: { readonly [key: string]: any; get(key: string): any };
+}
+
+interface Response {
+  readonly ok: boolean;
+  readonly status: number;
+  readonly url: string;
+  /** The body was longer than is read. */
+  readonly truncated: boolean;
+  readonly headers: { readonly [name: string]: any; get(name: string): string | null };
+  text(): Promise<string>;
+  json(): Promise<any>;
+}
+
+declare global {
+  /** What the user has said last. */
+  const message: string;
+  const context: Context;
+  /** The bot's variables. */
+  const env: { readonly [name: string]: string };
+  const contextTags: { add(tag: string): void };
+  const koreDebugger: { log(...words: any[]): void };
+  const koreUtil: {
+    getSessionId(): string;
+    hash(text: string): string;
+    getCurrentOptions(): any[];
+    getAmbiguousIntents(): any[];
+  };
+
+  function say(message: Message): Promise<void>;
+  function print(text: string): void;
+  function ask<T = string>(prompt: Message, options?: AskOptions<T>): Promise<T>;
+  function confirm(prompt: string, options?: AskOptions & { yes?: string; no?: string }): Promise<boolean>;
+  function choose<T = string>(
+    prompt: string,
+    options: (string | { title: string; value?: T })[],
+    more?: AskOptions,
+  ): Promise<T>;
+  function fetch(
+    url: string,
+    options?: { method?: string; headers?: { [name: string]: string }; body?: string },
+  ): Promise<Response>;
+  function endOfTask(reason?: string, name?: string, id?: string): void;
+  /** Puts in what stands in {{context.entities.city}} or {{env.NAME}}. */
+  function render(text: string): string;
+}

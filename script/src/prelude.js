@@ -1,0 +1,243 @@
+// The world of a script. Evaluated anew for every run; gives a function of the input.
+// Whatever a script does to this world it does to itself: its parent checks everything that comes out.
+(text) => {
+  "use strict";
+  const { parse, stringify } = JSON;
+  const input = parse(text);
+  const { limits, env } = input;
+  const steps = input.journal;
+  const replayed = steps.length;
+  const says = [], logs = [], tags = [];
+  let open = [], round = 0, next = 0, task = null, done = false, fault = null;
+  let clock = 0, seed = 0;
+
+  // ── time and chance stand still between two messages of the user, so that a replay finds the same ──
+  const RealDate = Date;
+  const now = () => clock;
+  globalThis.Date = new Proxy(RealDate, {
+    construct: (target, args, as) =>
+      Reflect.construct(target, args.length ? args : [clock], as === globalThis.Date ? target : as),
+    apply: () => new RealDate(clock).toString(),
+    get: (target, key) => (key === "now" ? now : target[key]),
+  });
+  RealDate.prototype.constructor = globalThis.Date;
+  Math.random = () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+  for (const name of ["performance", "navigator", "WeakRef", "FinalizationRegistry"]) delete globalThis[name];
+
+  // ── context ──
+  const bus = Object.setPrototypeOf(input.botUserSession, {
+    put(key, value) { this[key] = value; },
+    get(key) { return this[key]; },
+    delete(key) { return delete this[key]; },
+  });
+  const user = Object.setPrototypeOf(input.userContext, { get(key) { return this[key]; } });
+  const context = {
+    intent: "", entities: {}, traits: [], history: [], currentLanguage: "en",
+    currentTags: { tags }, session: { BotUserSession: bus, UserContext: user },
+    get BotUserSession() { return bus; },
+    get UserContext() { return user; },
+  };
+  for (const name of ["BotContext", "UserSession", "EnterpriseContext"]) {
+    const get = () => { throw new Error(`${name} is not there in this release: use BotUserSession`); };
+    Object.defineProperty(context.session, name, { get });
+    Object.defineProperty(context, name, { get });
+  }
+  const hear = ({ text, payload, now, seed: chance }) => {
+    clock = now; seed = chance;
+    const language = payload && (payload.interactiveLanguage ?? payload.InteractiveLanguage);
+    if (typeof language === "string" && language) context.currentLanguage = language;
+    bus.lastMessage = { ...payload, messagePayload: payload, channel: input.channel };
+    bus.conversationSessionId = input.sessionId;
+    context.UserQuery = { originalUserQuery: text };
+    globalThis.message = text;
+  };
+
+  // ── steps ──
+  // Of a long text its length and both its ends.
+  const hash = (whole) => {
+    const text = whole.length > 4096 ? `${whole.length} ${whole.slice(0, 2048)} ${whole.slice(-2048)}` : whole;
+    let h = 0x811c9dc5;
+    for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+    return h >>> 0;
+  };
+  const blame = (kind, message) => {
+    fault ??= { kind, message };
+    return Object.assign(new Error(message), { name: "SwitchhookError" });
+  };
+  const enter = (k, detail) => {
+    const index = next++;
+    if (index >= limits.steps) throw blame("output", `it has more than ${limits.steps} steps`);
+    const h = hash(k + detail), label = detail.slice(0, 60), known = steps[index];
+    if (!known) {
+      steps.push({ k, h, n: label });
+    } else if (known.k !== k || known.h !== h) {
+      throw blame("replay",
+        `it did not do the same again: step ${index + 1} was ${known.k} ${known.n}, and is now ${k} ${label}`);
+    }
+    return index;
+  };
+  const wait = (step, call) => new Promise((resolve, reject) => open.push({ step, call, resolve, reject }));
+  const utter = (message) => {
+    if (message === undefined || message === null) message = "";
+    if (typeof message !== "object") message = String(message);
+    const index = enter("say", stringify(message));
+    if (index < replayed) return;
+    if (says.length >= limits.messages) throw blame("output", `it said more than ${limits.messages} messages`);
+    says.push(message);
+  };
+  // What prompts print is text; a template is its JSON.
+  const printed = (text) => {
+    if (typeof text === "string" && /^\s*\{/.test(text)) {
+      try { return parse(text); } catch { /* a text, then */ }
+    }
+    return text;
+  };
+
+  // ── talking ──
+  const question = async (prompt) => {
+    if (prompt !== undefined && prompt !== null) utter(prompt);
+    const answer = await wait(enter("ask", stringify(prompt ?? "")));
+    hear(answer);
+    return answer.text;
+  };
+  const accept = async (validate, answer) => {
+    if (validate === undefined) return { value: answer };
+    if (validate instanceof RegExp) return new RegExp(validate).test(answer) ? { value: answer } : {};
+    const verdict = await validate(answer);
+    if (verdict === true) return { value: answer };
+    if (verdict === false || verdict === undefined || verdict === null) return {};
+    return { value: verdict };
+  };
+  const problem = (name, message) => Object.assign(new Error(message), { name });
+  const ask = async (prompt, { validate, retries = 2, retry, timeout } = {}) => {
+    const asked = clock;
+    for (let attempt = 0; ; attempt++) {
+      const answer = await question(attempt === 0 ? prompt : retry ?? prompt);
+      if (timeout !== undefined && clock - asked > timeout * 1000) {
+        throw problem("TimeoutError", "the answer came too late");
+      }
+      const accepted = await accept(validate, answer);
+      if ("value" in accepted) return accepted.value;
+      if (attempt >= retries) throw problem("RetriesError", "no valid answer was given");
+    }
+  };
+  const fold = (text) => String(text).trim().toLowerCase();
+  const confirm = (prompt, { yes = "Yes", no = "No", ...more } = {}) => {
+    const words = (mine, usual) => [fold(mine), ...usual];
+    const [yeses, noes] = [words(yes, ["yes", "y"]), words(no, ["no", "n"])];
+    const validate = (answer) =>
+      yeses.includes(fold(answer)) ? { is: true } : noes.includes(fold(answer)) ? { is: false } : false;
+    return ask(`${prompt}\n${yes}, ${no}, `, { ...more, validate }).then(({ is }) => is);
+  };
+  const choose = (prompt, options, more = {}) => {
+    const all = options.map((o) => (typeof o === "object" ? o : { title: String(o), value: o }));
+    const validate = (answer) => {
+      const said = fold(answer);
+      const number = /^\d+$/.test(said) ? all[Number(said) - 1] : undefined;
+      const found = all.find((o) => fold(o.title) === said || fold(o.value) === said) ?? number;
+      return found ? { found } : false;
+    };
+    const list = all.map((o, i) => `${i + 1}. ${o.title}`).join("\n");
+    return ask(`${prompt}\n${list}`, { ...more, validate }).then(({ found }) => found.value ?? found.title);
+  };
+
+  // ── calling ──
+  const responded = (v, url) => {
+    const headers = Object.setPrototypeOf({ ...v.headers }, { get(name) { return this[fold(name)] ?? null; } });
+    return {
+      url, headers, status: v.status, ok: v.status >= 200 && v.status < 300, truncated: v.truncated,
+      text: async () => v.body, json: async () => parse(v.body),
+    };
+  };
+  const fetch = async (target, { method = "GET", headers = {}, body } = {}) => {
+    const url = String(target);
+    const call = { method: String(method).toUpperCase(), url, headers: {}, body: body === undefined ? "" : String(body) };
+    for (const [name, value] of Object.entries(headers)) call.headers[fold(name)] = String(value);
+    const step = enter("fetch", `${call.method} ${url} ${call.body}`);
+    return responded(await wait(step, call), url);
+  };
+
+  // ── the rest of what the platform's scripts know ──
+  const log = (...words) => {
+    if (next < replayed || logs.length >= 200) return;
+    logs.push(words.map((w) => (typeof w === "string" ? w : stringify(w) ?? String(w))).join(" ").slice(0, 2000));
+  };
+  const at = (path) =>
+    path.trim().split(".").reduce((value, key) => value?.[key], { context, env, message: globalThis.message });
+  const shown = (value) => (value === undefined || value === null ? "" : typeof value === "object" ? stringify(value) : String(value));
+  const endOfTask = (reason = "Fulfilled", name, id) => {
+    const word = (w) => (w === undefined || w === null ? null : String(w));
+    task = { reason: word(reason), name: word(name), id: word(id) };
+  };
+  const koreUtil = {
+    getSessionId: () => input.sessionId,
+    getCurrentOptions: () => [],
+    getAmbiguousIntents: () => [],
+    hash: (text) => hash(String(text)).toString(16).padStart(8, "0"),
+  };
+  Object.assign(globalThis, {
+    context, env: Object.freeze(env), koreUtil, ask, confirm, choose, fetch, endOfTask,
+    say: async (message) => utter(message),
+    print: (text) => utter(printed(text)),
+    render: (text) => String(text).replace(/\{\{([^{}]*)\}\}/g, (_, path) => shown(at(path))),
+    contextTags: { add: (tag) => { tags.push(String(tag)); } },
+    koreDebugger: { log }, console: { log, info: log, warn: log, error: log },
+  });
+  hear(input.message);
+
+  // ── the run, as its host drives it ──
+  const thrown = (error) => {
+    try {
+      // That is how the engine says it, when there is no memory left to say it with.
+      if (error === null) return { kind: "memory", message: "out of memory (it threw null)", stack: "" };
+      const message = error instanceof Error ? `${error.name}: ${error.message}` : `it threw ${shown(error)}`;
+      return { kind: "thrown", message, stack: String((error && error.stack) || "") };
+    } catch {
+      return { kind: "thrown", message: "it threw what cannot be shown", stack: "" };
+    }
+  };
+  const settle = ({ step, resolve, reject }) => {
+    const { answer, response, failed } = steps[step].v;
+    if (answer) return resolve(answer);
+    clock = (response ?? failed).now;
+    if (response) resolve(response);
+    else reject(problem("FetchError", failed.why));
+  };
+  return {
+    watch: (promise) => {
+      promise.then(() => { done = true; }, (error) => {
+        const { stack, ...what } = thrown(error);
+        fault = { ...(fault ?? what), stack };
+      });
+    },
+    // Nothing goes on by itself any more: results that were there after this pause are given.
+    pump: () => {
+      if (done || fault) return false;
+      const ready = open.filter(({ step }) => steps[step].r === round + 1);
+      if (!ready.length) return false;
+      round++;
+      open = open.filter((waiting) => !ready.includes(waiting));
+      ready.forEach(settle);
+      return true;
+    },
+    finish: () => {
+      if (!fault && !done) {
+        const questions = open.filter(({ call }) => !call).length;
+        if (!open.length) fault = { kind: "thrown", message: "it waits for what never comes" };
+        else if (questions > 1) fault = { kind: "thrown", message: "it asks two questions at once" };
+        else if (next < replayed) fault = { kind: "replay", message: `it did not come to step ${next + 1} again: ${steps[next].k} ${steps[next].n}` };
+      }
+      if (fault) return "!" + stringify(fault);
+      const { lastMessage, conversationSessionId, ...kept } = bus;
+      return stringify({
+        done, says, logs, round, task, journal: steps, botUserSession: kept,
+        open: open.map(({ step, call }) => ({ step, call })),
+      });
+    },
+  };
+}

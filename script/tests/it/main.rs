@@ -1,0 +1,3 @@
+//! The script host seen from outside.
+
+mod jail;
