@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
+use shared::config;
 use shared::domain::ids::ConversationId;
 use shared::domain::turn::Turn;
 use shared::entropy::Entropy;
@@ -39,6 +40,11 @@ pub enum BotError {
 }
 
 impl BotError {
+    /// Whether an open dialog is over: what would be replayed would fail again.
+    pub const fn ends_dialog(&self) -> bool {
+        matches!(self, Self::Script { .. })
+    }
+
     /// For the turn's row.
     pub fn into_detail(self) -> String {
         match self {
@@ -87,6 +93,16 @@ pub struct Limits {
     pub message_max: usize,
     /// Bytes of the stored session.
     pub session_max: usize,
+}
+
+impl Limits {
+    pub fn of(settings: &config::Dispatcher) -> Self {
+        Self {
+            messages_max: usize::try_from(settings.messages_max).unwrap_or(usize::MAX),
+            message_max: settings.message_max.0,
+            session_max: settings.session_max.0,
+        }
+    }
 }
 
 /// One turn as bot logic sees it.

@@ -3,7 +3,7 @@
 //! A turn is worked on in its conversation's lane: load, run the bot, commit once, and only then tell
 //! whoever waits. [`start`] subscribes to the turns. Inside: `worker` one turn's way; `bots` what runs;
 //! `replies` answers for waiting callers; `saturation` and `breakers` bots that cannot keep up; `dead`
-//! what the broker gave up; `domain` what is decided.
+//! what the broker gave up; `domain` what is decided; `rehearsal` conversations without any of that.
 
 mod alone;
 pub mod bots;
@@ -11,6 +11,7 @@ mod breakers;
 mod dead;
 pub mod domain;
 mod metrics;
+pub mod rehearsal;
 mod replies;
 mod room;
 mod saturation;

@@ -97,11 +97,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             breakers: Breakers::new(rules),
             load,
             replier,
-            limits: Limits {
-                messages_max: usize::try_from(dispatcher.messages_max).unwrap_or(usize::MAX),
-                message_max: dispatcher.message_max.0,
-                session_max: dispatcher.session_max.0,
-            },
+            limits: Limits::of(dispatcher),
             turn_deadline: dispatcher.turn_deadline,
             entropy: ground.entropy.clone(),
         }

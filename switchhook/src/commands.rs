@@ -2,6 +2,7 @@
 
 mod doctor;
 mod registry;
+mod rehearse;
 mod send;
 mod settings;
 mod talk;

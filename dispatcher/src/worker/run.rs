@@ -156,7 +156,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                     BotError::Failed(_) | BotError::Script { .. } => Outcome::BotFailed,
                 };
                 tracing::warn!(bot.id = %parties.bot.id, %error, "a bot's run failed");
-                let ends_dialog = matches!(error, BotError::Script { .. });
+                let ends_dialog = error.ends_dialog();
                 (Ran::Badly { outcome, detail: error.into_detail() }, ends_dialog)
             }
         }

@@ -79,10 +79,32 @@ pub(crate) enum Bot {
         #[command(flatten)]
         json: Json,
     },
+    /// Hold conversations of files with a bot, and compare its answers.
+    Test(Box<TestBot>),
     /// List all bots.
     List(Json),
     /// Show one bot.
     Show(Named),
+}
+
+/// `bot test`.
+#[derive(Args)]
+pub(crate) struct TestBot {
+    /// File of a script.
+    #[arg(long, value_name = "FILE", required_unless_present = "http")]
+    pub(crate) script: Option<PathBuf>,
+    /// URL of an HTTP bot.
+    #[arg(long, value_name = "URL", conflicts_with = "script")]
+    pub(crate) http: Option<String>,
+    /// JSON file with what the script finds in `env`: an object of texts.
+    #[arg(long, value_name = "FILE", requires = "script")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Read the value of the `Authorization` header from a file (`-` for standard input).
+    #[arg(long, value_name = "FILE", requires = "http")]
+    pub(crate) authorization_file: Option<PathBuf>,
+    /// Conversation files (YAML, see docs/scripts.md).
+    #[arg(required = true, value_name = "CONVERSATION")]
+    pub(crate) conversations: Vec<PathBuf>,
 }
 
 #[derive(Subcommand)]

@@ -54,6 +54,7 @@ pub(crate) fn bot(settings: &Settings, command: Bot) -> Result<(), Failure> {
             draft.env = env_file.as_deref().map(env).transpose()?;
             (Request::AddBot { draft: *draft }, json)
         }
+        Bot::Test(test) => return super::rehearse::run(settings, &test),
         Bot::List(json) => (Request::Bots, json),
         Bot::Show(Named { name, json }) => (Request::Bot { name }, json),
     };
@@ -199,13 +200,13 @@ fn print_line(line: &Line) -> Result<(), Failure> {
 }
 
 /// What a script finds in `env`.
-fn env(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
+pub(super) fn env(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
     serde_json::from_str(&secret(path)?)
         .map_err(|_| Failure::usage(format!("{}: not a JSON object of texts", path.display())))
 }
 
 /// A secret from a file, or from standard input for `-`, without the line's end.
-fn secret(path: &Path) -> Result<String, Failure> {
+pub(super) fn secret(path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let read = if path == Path::new("-") {
         std::io::stdin().lock().take(SECRET_MAX).read_to_string(&mut text)

@@ -8,6 +8,7 @@ mod documents;
 mod metrics;
 mod refusals;
 mod registry;
+mod rehearsals;
 mod scripts;
 mod send;
 mod served;
