@@ -5,3 +5,4 @@ pub mod poison;
 pub mod render;
 pub mod session;
 pub mod step;
+pub mod template;

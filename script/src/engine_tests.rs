@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::job::{Input, Limits, Message, Outcome, Output, Response, Step};
+use crate::job::{Input, Job, Limits, Message, Outcome, Output, Response, Step};
 
 const LIMITS: Limits =
     Limits { memory: 32 << 20, time_ms: 2_000, output: 1 << 20, messages: 50, steps: 200 };
@@ -13,6 +13,11 @@ fn message(text: &str, now: u64) -> Message {
 fn job(source: &str) -> Job {
     let input = Input { message: message("hi", 1_000), ..Input::default() };
     Job { name: "bot.js".into(), source: source.into(), input, limits: LIMITS }
+}
+
+/// As a host does it.
+fn run(job: &Job) -> Result<String, Fault> {
+    super::run(&serde_json::from_str(&serde_json::to_string(job).unwrap()).unwrap())
 }
 
 fn output(job: &Job) -> Output {
@@ -37,7 +42,7 @@ fn talk(source: &str, answers: &[&str]) -> Vec<Vec<Value>> {
             return all;
         }
         let now = 2_000 * u64::try_from(all.len()).unwrap();
-        job.input.journal = out.journal;
+        job.input.journal.extend(out.journal);
         for open in out.open {
             let result = if open.call.is_some() {
                 let (headers, body) = (serde_json::Map::new(), "{\"n\":1}".to_owned());
@@ -126,7 +131,7 @@ fn a_failed_call_is_an_error_that_can_be_caught() {
         job(r#"try { await fetch("http://x/") } catch (e) { say(e.name + " " + e.message) }"#);
     let out = output(&job);
     assert_eq!(out.open[0].call.as_ref().unwrap().url, "http://x/");
-    job.input.journal = out.journal;
+    job.input.journal.extend(out.journal);
     job.input.journal[0].round = Some(1);
     job.input.journal[0].result = Some(Outcome::Failed { why: "no".into(), now: 1 });
     assert_eq!(output(&job).says, [json!("FetchError no")]);

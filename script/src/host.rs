@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine;
 use crate::frame;
 use crate::jail::{self, Jail};
-use crate::job::{Fault, FaultKind, Job, Reply};
+use crate::job::{Fault, FaultKind, Received, Reply};
 
 /// The word on the command line that makes a process a host.
 pub const COMMAND: &str = "script-host";
@@ -41,7 +41,7 @@ fn serve(best_effort: bool) -> io::Result<bool> {
         return Ok(false);
     }
     while let Some(body) = frame::read(&mut input)? {
-        let job: Job = serde_json::from_slice(&body)?;
+        let job: Received = serde_json::from_slice(&body)?;
         drop(body);
         let reply = answer(&job)?;
         frame::write(&mut output, &reply)?;
@@ -50,7 +50,7 @@ fn serve(best_effort: bool) -> io::Result<bool> {
 }
 
 /// The output goes out as the engine wrote it: whoever reads it must check it anyway.
-fn answer(job: &Job) -> io::Result<Vec<u8>> {
+fn answer(job: &Received) -> io::Result<Vec<u8>> {
     let fault = match engine::run(job) {
         Ok(text) if text.len() <= job.limits.output => {
             return Ok([b"{\"ok\":", text.as_bytes(), b"}"].concat());

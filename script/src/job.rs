@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// One run of a script.
@@ -13,6 +14,15 @@ pub struct Job {
     pub source: String,
     pub input: Input,
     pub limits: Limits,
+}
+
+/// A job as its host reads it: the input goes on to the script as it came.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Received {
+    pub(crate) name: String,
+    pub(crate) source: String,
+    pub(crate) input: Box<RawValue>,
+    pub(crate) limits: Limits,
 }
 
 /// What one run may use.
@@ -124,7 +134,7 @@ pub struct Output {
     /// What it said after the journal's end: texts, or objects.
     pub says: Vec<Value>,
     pub bot_user_session: Map<String, Value>,
-    /// The journal with the steps of this run.
+    /// Steps that this run has added to the journal.
     pub journal: Vec<Step>,
     pub open: Vec<Open>,
     /// Pauses that this run has had.

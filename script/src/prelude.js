@@ -1,10 +1,9 @@
 // The world of a script. Evaluated anew for every run; gives a function of the input.
 // Whatever a script does to this world it does to itself: its parent checks everything that comes out.
-(text) => {
-  "use strict";
+export default (text, limits) => {
   const { parse, stringify } = JSON;
   const input = parse(text);
-  const { limits, env } = input;
+  const { env } = input;
   const steps = input.journal;
   const replayed = steps.length;
   const says = [], logs = [], tags = [];
@@ -235,7 +234,7 @@
       if (fault) return "!" + stringify(fault);
       const { lastMessage, conversationSessionId, ...kept } = bus;
       return stringify({
-        done, says, logs, round, task, journal: steps, botUserSession: kept,
+        done, says, logs, round, task, journal: steps.slice(replayed), botUserSession: kept,
         open: open.map(({ step, call }) => ({ step, call })),
       });
     },

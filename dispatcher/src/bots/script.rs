@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Bot, BotError, TurnContext, TurnEnd};
-use crate::domain::clean;
+use crate::domain::{clean, template};
 use dialog::Dialog;
 
 /// Messages, questions and calls that one dialog may have.
@@ -104,7 +104,7 @@ impl Bot for ScriptBot<'_> {
             for said in output.says {
                 turn.say(message(said))?;
             }
-            job.input.journal = output.journal;
+            job.input.journal.extend(output.journal);
             let calls = calls::of(output.open);
             if output.done || calls.is_empty() {
                 let kept = output.bot_user_session;
@@ -180,6 +180,9 @@ fn check(output: Output) -> Result<Output, Fault> {
         && output.bot_user_session.values().all(clean::is_shallow);
     if !shallow {
         return wrong("what it said or kept is nested too deep");
+    }
+    if let Some(why) = output.says.iter().find_map(|said| template::check(said).err()) {
+        return wrong(&why);
     }
     let words = output.task.iter().flat_map(|task| [&task.reason, &task.name, &task.id]);
     if words.flatten().any(|word| word.len() > WORD_MAX) {

@@ -161,3 +161,15 @@ async fn a_script_that_hangs_is_ended_and_another_bot_is_served_meanwhile() {
     }
     assert_eq!(world.ask("bob", "hi").await["text"], "fine");
 }
+
+#[tokio::test]
+async fn a_template_that_no_client_could_show_is_not_said() {
+    let source =
+        r#"say({type: "template", payload: {template_type: "button", buttons: [{title: "A"}]}})"#;
+    let world = World::with(a_script(source)).await;
+    let _dispatcher = start(&world, &[]).await;
+    let turn = world.say("ann", "hi").await;
+    assert_eq!(world.answer(&turn).await, json!({"text": SORRY}));
+    let detail = world.store.detail(turn.id);
+    assert!(detail.contains("template button: text is missing"), "{detail}");
+}
