@@ -20,7 +20,8 @@ interface AskOptions<T = string> {
 
 interface Store {
   [key: string]: any;
-  put(key: string, value: Json): void;
+  /** `minutes`: until it is gone. */
+  put(key: string, value: Json, minutes?: number): void;
   get(key: string): any;
   delete(key: string): boolean;
 }

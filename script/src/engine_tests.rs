@@ -87,6 +87,22 @@ fn the_session_is_kept_by_put_and_by_assignment_and_without_what_is_set_anew() {
 }
 
 #[test]
+fn what_is_put_for_some_minutes_is_gone_after_them() {
+    let mut job = job("const s = context.session.BotUserSession;
+         if (message === 'put') { s.put('a', 1, 5); s.put('b', 2); s.put('c', 3, 5); s.put('c', 4) }
+         say([s.a, s.b, s.c, s._expires].join())");
+    job.input.message = message("put", 1_000);
+    for (now, expected) in [(1_000, "1,2,4,"), (300_999, "1,2,4,"), (301_000, ",2,4,")] {
+        job.input.message.now = now;
+        let out = output(&job);
+        assert_eq!(out.says, [json!(expected)], "{now}");
+        job.input.bot_user_session = out.bot_user_session;
+        job.input.message.text = "look".into();
+    }
+    assert_eq!(Value::Object(job.input.bot_user_session), json!({"b": 2, "c": 4}));
+}
+
+#[test]
 fn a_dialog_goes_on_where_it_waits_and_says_nothing_twice() {
     let source = r#"say("welcome"); const name = await ask("Your name?"); const age = await ask("Age, " + name + "?");
         say(name + " is " + age)"#;

@@ -29,10 +29,21 @@ export default (text, limits) => {
   for (const name of ["performance", "navigator", "WeakRef", "FinalizationRegistry"]) delete globalThis[name];
 
   // ── context ──
+  const expires = { ...input.botUserSession._expires };
+  delete input.botUserSession._expires;
+  for (const [key, when] of Object.entries(expires)) {
+    if (when > input.message.now) continue;
+    delete expires[key];
+    delete input.botUserSession[key];
+  }
   const bus = Object.setPrototypeOf(input.botUserSession, {
-    put(key, value) { this[key] = value; },
+    put(key, value, minutes) {
+      this[key] = value;
+      delete expires[key];
+      if (minutes > 0) expires[key] = clock + minutes * 60000;
+    },
     get(key) { return this[key]; },
-    delete(key) { return delete this[key]; },
+    delete(key) { delete expires[key]; return delete this[key]; },
   });
   const user = Object.setPrototypeOf(input.userContext, { get(key) { return this[key]; } });
   const context = {
@@ -233,6 +244,7 @@ export default (text, limits) => {
       }
       if (fault) return "!" + stringify(fault);
       const { lastMessage, conversationSessionId, ...kept } = bus;
+      if (Object.keys(expires).length) kept._expires = expires;
       return stringify({
         done, says, logs, round, task, journal: steps.slice(replayed), botUserSession: kept,
         open: open.map(({ step, call }) => ({ step, call })),

@@ -1,6 +1,9 @@
 //! Bots that are scripts, from the command line to an answer.
 
-use crate::support::Data;
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::support::{Data, eventually};
 
 const GREETER: &str =
     r#"const name = await ask("Your name?"); say(`Hello, ${name} of ${env.TOWN}.`);"#;
@@ -48,4 +51,46 @@ fn a_registry_file_names_a_script_beside_it() {
     data.file("greeter.js", "say('other')");
     let (_, said) = data.fails(&["apply", "--file", &file]);
     assert!(said.contains("already with other settings"), "{said}");
+}
+
+/// The script hosts among a process's children.
+fn hosts(parent: u32) -> Vec<String> {
+    let text = |path: String| std::fs::read_to_string(path).unwrap_or_default();
+    let tasks = std::fs::read_dir(format!("/proc/{parent}/task")).unwrap();
+    let children = tasks.flat_map(|task| {
+        let list = text(task.unwrap().path().join("children").to_string_lossy().into_owned());
+        list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    });
+    children.filter(|pid| text(format!("/proc/{pid}/cmdline")).contains("script-host")).collect()
+}
+
+#[tokio::test]
+async fn hosts_at_work_and_idle_die_with_their_parent() {
+    let data = Data::new().set("script.deadline", "10min").set("script.hosts", "2");
+    let file = data.file("hang.js", "say('going on'); while (message === 'hang') {}");
+    let mut up = data.up(&[]).await;
+    data.run(&["bot", "add", "--name", "h", "--script", &file]);
+    data.run(&["channel", "add", "--bot", "h", "--app", "demo", "--name", "web", "--approve"]);
+    assert_eq!(data.run(&["send", "--channel", "h/web", "hi"]), "going on\n");
+    let hang = &["send", "--channel", "h/web", "hang"];
+    let mut hanging = data.command(hang).stderr(Stdio::null()).spawn().unwrap();
+    let pids = eventually("all hosts, one of them at work", async || {
+        let pids = hosts(up.id());
+        // A second of processor time: no start takes that.
+        let at_work = |pid: &String| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let ticks = status.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(11));
+            ticks.and_then(|ticks| ticks.parse::<u64>().ok()).is_some_and(|ticks| ticks >= 100)
+        };
+        (pids.len() == 3 && pids.iter().any(at_work)).then_some(pids)
+    })
+    .await;
+    up.signal("KILL");
+    up.ended().await;
+    eventually("the end of all hosts", async || {
+        let is_there = |pid: &String| Path::new("/proc").join(pid).join("exe").exists();
+        (!pids.iter().any(is_there)).then_some(())
+    })
+    .await;
+    hanging.wait().unwrap();
 }
