@@ -39,6 +39,9 @@ pub(crate) struct Metrics {
     pub(crate) strays: IntCounter,
 }
 
+const SETTLED: [&str; 4] = ["delivered", "exhausted", "gone", "disabled"];
+const ATTEMPTS: [&str; 7] =
+    ["delivered", "failed", "deferred", "ours", "exhausted", "gone", "disabled"];
 const POST_SECONDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 15.0];
 const DELIVERY_SECONDS: [f64; 14] = [
@@ -53,6 +56,7 @@ impl Metrics {
                 "switchhook_deliverer_attempts_total",
                 "Attempts by what came of them.",
                 "result",
+                &ATTEMPTS,
             )?,
             attempt_seconds: into.seconds(
                 "switchhook_deliverer_attempt_seconds",
@@ -63,13 +67,14 @@ impl Metrics {
                 "switchhook_deliverer_settled_total",
                 "Deliveries by their final fate; those parked behind another are not counted.",
                 "outcome",
+                &SETTLED,
             )?,
             delivery_seconds: into.seconds(
                 "switchhook_deliverer_delivery_seconds",
                 "Seconds from the acceptance of a turn to the delivery of one of its messages.",
                 &DELIVERY_SECONDS,
             )?,
-            claims: into.counters("switchhook_deliverer_claims_total", "Claims by what the store said.", "result")?,
+            claims: into.counters("switchhook_deliverer_claims_total", "Claims by what the store said.", "result", &["won", "lost", "disabled"])?,
             unclaimed: into
                 .counter("switchhook_deliverer_unclaimed_total", "First attempts that needed no claim.")?,
             missed: into.counter(
@@ -80,6 +85,7 @@ impl Metrics {
                 "switchhook_deliverer_put_off_total",
                 "Deliveries put off because their endpoint could not be called at once.",
                 "reason",
+                &["breaker", "permits"],
             )?,
             asked: into.counter(
                 "switchhook_deliverer_asked_total",
@@ -122,8 +128,14 @@ impl Into<'_> {
         name: &str,
         help: &str,
         label: &str,
+        values: &[&str],
     ) -> Result<IntCounterVec, prometheus::Error> {
-        self.add(IntCounterVec::new(Opts::new(name, help), &[label])?)
+        let counters = self.add(IntCounterVec::new(Opts::new(name, help), &[label])?)?;
+        // What has not happened yet is shown as 0: its first time is then seen as an increase.
+        for value in values {
+            counters.with_label_values(&[value]);
+        }
+        Ok(counters)
     }
 
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {

@@ -9,6 +9,7 @@ import flows
 import links
 import policy
 import render
+import rules
 import schema
 
 OBJECT_CHECKS = {"schema": schema.check, "links": links.check, "policy": policy.check, "flows": flows.check}
@@ -28,10 +29,20 @@ def main():
         print(f"{overlay}: {len(judged[overlay])} objects")
     found += [f"secrets: {finding}" for finding in links.given_by_script()]
     found += [f"compose: {finding}" for finding in compose.check(compose.load())]
+    groups = rules.load()
+    found += [f"rules: {finding}" for finding in rules.check(groups, judged["keda"])]
     if found:
         print("\n".join(found))
         return 1
     missed, seeded = faults.run(judged, OBJECT_CHECKS)
+    for fault, spoiled in rules.seeded(groups):
+        seeded += 1
+        if not list(rules.check(spoiled, judged["keda"])):
+            missed.append(fault)
+    for fault, spoil, in compose.SEEDED.items():
+        seeded += 1
+        if not list(compose.check(compose.spoiled(spoil))):
+            missed.append(fault)
     for fault in missed:
         print(f"seeded and not found: {fault}")
     print(f"{seeded} faults were seeded, {seeded - len(missed)} found")

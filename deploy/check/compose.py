@@ -56,3 +56,19 @@ def check(file):
             yield f"{engine}: is reached by more than the rooms"
     if not file["networks"].get("engines", {}).get("internal"):
         yield "engines: the network is open"
+
+
+def spoiled(spoil):
+    file = load()
+    spoil(file["services"], file)
+    return file
+
+
+SEEDED = {
+    "compose: open to the world": lambda s, f: s["ingress"].update(ports=["8080:8080"]),
+    "compose: another version": lambda s, f: s["dispatcher"].update(image="switchhook:9.9.9"),
+    "compose: a root that can be written": lambda s, f: s["deliverer"].pop("read_only"),
+    "compose: a secret in the file": lambda s, f: s["ingress"]["environment"].update(SWITCHHOOK_KEYS_VAULT="AAAA"),
+    "compose: a setting that does not exist": lambda s, f: s["ingress"]["environment"].update(SWITCHHOOK_NONSENSE="1"),
+    "compose: engines open to all": lambda s, f: f["networks"].update(engines={}),
+}

@@ -2,7 +2,9 @@
 //!
 //! It knows no room. Whatever is written by hand stays out of here.
 
+pub mod dashboards;
 pub mod environment;
+pub mod rules;
 
 use std::path::Path;
 
@@ -15,7 +17,11 @@ pub struct File {
 
 /// Every generated file.
 pub fn files() -> Vec<File> {
-    vec![File { path: environment::PATH.to_owned(), text: environment::text() }]
+    let file = |path: &str, text: String| File { path: path.to_owned(), text };
+    let mut files =
+        vec![file(environment::PATH, environment::text()), file(rules::PATH, rules::text())];
+    files.extend(dashboards::files());
+    files
 }
 
 /// Writes every generated file below `root`; returns those that were different.

@@ -1,6 +1,7 @@
 //! What a dispatcher counts and measures.
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use shared::domain::outcome::Outcome;
 
 /// Registered once per process. The names are in `docs/metrics.md`.
 #[derive(Clone, Debug)]
@@ -11,6 +12,8 @@ pub(crate) struct Metrics {
     pub(crate) bot_seconds: Histogram,
     /// Seconds from a turn's id to the start of its run (two clocks: an indication).
     pub(crate) queue_seconds: Histogram,
+    /// Seconds that a turn's commit took, its wait for a group included.
+    pub(crate) commit_seconds: Histogram,
     /// Commits by what came of them.
     pub(crate) commits: IntCounterVec,
     /// Turns that were in the inbox already.
@@ -35,6 +38,7 @@ pub(crate) struct Metrics {
     pub(crate) doorbells: IntCounterVec,
 }
 
+const COMMITS: [&str; 4] = ["committed", "missed", "unknown", "refused"];
 const SECONDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 15.0];
 
@@ -42,13 +46,17 @@ impl Metrics {
     pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let into = Into(registry);
         Ok(Self {
-            outcomes: into.counters("switchhook_dispatcher_turns_total", "Turns by their final fate.", "outcome")?,
+            outcomes: into.counters("switchhook_dispatcher_turns_total", "Turns by their final fate.", "outcome", &Outcome::ALL.map(Outcome::as_str))?,
             bot_seconds: into.seconds("switchhook_dispatcher_bot_seconds", "Seconds that a bot's run took.")?,
             queue_seconds: into.seconds(
                 "switchhook_dispatcher_queue_seconds",
                 "Seconds from a turn's id to the start of its run (two clocks: an indication).",
             )?,
-            commits: into.counters("switchhook_dispatcher_commits_total", "Commits by what came of them.", "result")?,
+            commit_seconds: into.seconds(
+                "switchhook_dispatcher_commit_seconds",
+                "Seconds that a turn's commit took, its wait for a group included.",
+            )?,
+            commits: into.counters("switchhook_dispatcher_commits_total", "Commits by what came of them.", "result", &COMMITS)?,
             duplicates: into
                 .counter("switchhook_dispatcher_duplicates_total", "Turns that were in the inbox already.")?,
             marks: into.counter("switchhook_dispatcher_marks_total", "Runs of redelivered turns that were marked.")?,
@@ -73,6 +81,7 @@ impl Metrics {
                 "switchhook_dispatcher_doorbells_total",
                 "Doorbells of fresh deliveries by what came of them; the sweep rings for those that failed.",
                 "result",
+                &["rung", "lost"],
             )?,
         })
     }
@@ -92,8 +101,13 @@ impl Into<'_> {
         name: &str,
         help: &str,
         label: &str,
+        values: &[&str],
     ) -> Result<IntCounterVec, prometheus::Error> {
         let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+        // What has not happened yet is shown as 0: its first time is then seen as an increase.
+        for value in values {
+            counters.with_label_values(&[value]);
+        }
         self.0.register(Box::new(counters.clone()))?;
         Ok(counters)
     }

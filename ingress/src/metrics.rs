@@ -26,7 +26,9 @@ macro_rules! metrics {
                     let $field: $T = Make::make($name, help, &$labels)?;
                     registry.register(Box::new($field.clone()))?;
                 )+
-                Ok(Self { $($field),+ })
+                let metrics = Self { $($field),+ };
+                metrics.begin();
+                Ok(metrics)
             }
         }
     };
@@ -59,6 +61,15 @@ metrics! {
         connections_refused: IntCounter = "switchhook_ingress_connections_refused_total" [],
         /// Bots that are refused because a dispatcher announced them as saturated.
         saturated_bots: IntGauge = "switchhook_ingress_saturated_bots" [],
+    }
+}
+
+impl Metrics {
+    /// What has not happened yet is shown as 0: its first time is then seen as an increase.
+    fn begin(&self) {
+        for outcome in ["confirmed", "full", "unavailable", "unknown"] {
+            self.publishes.with_label_values(&[outcome]);
+        }
     }
 }
 

@@ -335,6 +335,22 @@ pub trait Deliveries: Clone + Send + Sync + 'static {
         limit: u32,
         paused: &[ChannelId],
     ) -> impl Future<Output = Result<Vec<Hint>, StoreError>> + Send;
+
+    /// How much is due and in nobody's hands, over all endpoints that are not disabled.
+    fn backlog(&self) -> impl Future<Output = Result<Backlog, StoreError>> + Send;
+}
+
+/// Heads that are due and that nobody has claimed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Of each endpoint at most [`Backlog::PER_ENDPOINT`] are counted.
+    pub due: u64,
+    /// How long the oldest of them has been due; zero when there is none.
+    pub oldest: Duration,
+}
+
+impl Backlog {
+    pub const PER_ENDPOINT: u32 = 1_000;
 }
 
 /// What was removed in one round of cleaning.

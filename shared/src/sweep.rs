@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use tokio::time::MissedTickBehavior;
 
 use crate::broker::{Broker, Health};
@@ -14,7 +14,7 @@ use crate::domain::ids::ChannelId;
 use crate::entropy::Entropy;
 use crate::ground::Ground;
 use crate::registry::Endpoint;
-use crate::store::{Deliveries, Hint, StoreError};
+use crate::store::{Backlog, Deliveries, Hint, StoreError};
 use crate::topology::Queue;
 use crate::wire::envelope::Keys;
 use crate::wire::jobs::DeliveryJob;
@@ -25,6 +25,8 @@ pub const EVERY: Duration = Duration::from_secs(1);
 pub const PER_ENDPOINT: u32 = 2 * Endpoint::PERMITS;
 /// Most doorbells of a round.
 pub const LIMIT: u32 = 500;
+/// What is due is counted in one round of so many.
+const COUNT_EVERY: u64 = 15;
 
 /// Starts sweeping, until the process is told to stop. `room` is a label of the metrics; `paused` names
 /// the endpoints that are known not to be well, whose deliveries are rung for one by one.
@@ -71,8 +73,14 @@ impl<B: Broker, S: Deliveries, P: Fn() -> Vec<ChannelId> + Send + Sync> Sweeper<
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + first, EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut well = true;
-        loop {
+        for round in 0_u64.. {
             tick.tick().await;
+            // Also while the broker is away: then it grows.
+            if round % COUNT_EVERY == 0
+                && let Ok(backlog) = self.store.backlog().await
+            {
+                self.metrics.backlog(&backlog);
+            }
             // A bell that cannot be rung would keep its row silent for half a minute.
             if *health.borrow() != Health::Up {
                 continue;
@@ -126,6 +134,8 @@ struct Metrics {
     rung: IntCounter,
     unrung: IntCounter,
     rounds: IntCounterVec,
+    due: IntGauge,
+    oldest: Gauge,
 }
 
 impl Metrics {
@@ -144,11 +154,29 @@ impl Metrics {
                 opts("switchhook_sweep_rounds_total", "Rounds of the sweep, by result."),
                 &["result"],
             )?,
+            due: IntGauge::with_opts(opts(
+                "switchhook_sweep_due_deliveries",
+                "Deliveries of the installation that are due and in nobody's hands, at most 1,000 of each endpoint.",
+            ))?,
+            oldest: Gauge::with_opts(opts(
+                "switchhook_sweep_oldest_due_seconds",
+                "How long the oldest of them has been due.",
+            ))?,
         };
+        for result in ["ok", "failed"] {
+            metrics.rounds.with_label_values(&[result]);
+        }
+        registry.register(Box::new(metrics.due.clone()))?;
+        registry.register(Box::new(metrics.oldest.clone()))?;
         registry.register(Box::new(metrics.rung.clone()))?;
         registry.register(Box::new(metrics.unrung.clone()))?;
         registry.register(Box::new(metrics.rounds.clone()))?;
         Ok(metrics)
+    }
+
+    fn backlog(&self, backlog: &Backlog) {
+        self.due.set(i64::try_from(backlog.due).unwrap_or(i64::MAX));
+        self.oldest.set(backlog.oldest.as_secs_f64());
     }
 
     fn rounds(&self, swept: &Result<(), StoreError>) {

@@ -13,9 +13,9 @@ use shared::domain::ids::{ChannelId, ClientId, ConversationId, ConversationKey, 
 use shared::registry::control::ControlStore;
 use shared::registry::{App, Bot, Channel, Registry, RegistryError, RegistryStore};
 use shared::store::{
-    AttemptRecord, Claimed, Cleaned, CommitError, Committed, Conversation, Deaths, Deliveries,
-    Hint, Intake, KeyUse, Lowest, Retention, SettledTurn, Settlement, StoreError, TurnCommit,
-    Turns, Upkeep, Verdict,
+    AttemptRecord, Backlog, Claimed, Cleaned, CommitError, Committed, Conversation, Deaths,
+    Deliveries, Hint, Intake, KeyUse, Lowest, Retention, SettledTurn, Settlement, StoreError,
+    TurnCommit, Turns, Upkeep, Verdict,
 };
 use shared::topology::Queue;
 use tokio::time::Instant;
@@ -134,6 +134,10 @@ impl Deliveries for SimStore {
         paused: &[ChannelId],
     ) -> Result<Vec<Hint>, StoreError> {
         self.call(|db, now| db.sweep(per_endpoint, limit, paused, now)).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.call(|db, now| db.backlog(now)).await
     }
 }
 

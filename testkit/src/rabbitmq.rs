@@ -25,12 +25,14 @@ pub struct Options {
     pub erlang: String,
     /// More lines of `rabbitmq.conf`.
     pub config: String,
+    /// Plugins that are on, as `rabbitmq_prometheus`.
+    pub plugins: &'static str,
 }
 
 impl Options {
     /// As Debian starts it, for measurements: no thrift.
     pub fn plain() -> Self {
-        Self { erlang: String::new(), config: String::new() }
+        Self { erlang: String::new(), config: String::new(), plugins: "" }
     }
 }
 
@@ -40,6 +42,7 @@ impl Default for Options {
         Self {
             erlang: "+S 1:1 +sbwt none".to_owned(),
             config: "raft.wal_max_size_bytes = 67108864\n".to_owned(),
+            plugins: "",
         }
     }
 }
@@ -78,7 +81,7 @@ impl Node {
         let (port, epmd_port) = (free_port(), free_port());
         let inside = seen_from(root.as_deref(), folder.path());
         std::fs::write(folder.path().join("rabbitmq.conf"), config(&options))?;
-        std::fs::write(folder.path().join("enabled_plugins"), "[].\n")?;
+        std::fs::write(folder.path().join("enabled_plugins"), format!("[{}].\n", options.plugins))?;
         std::fs::write(folder.path().join("env.conf"), "")?;
         let env = environment(&inside, port, epmd_port, &options);
         let epmd = Keeper::start(

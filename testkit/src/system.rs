@@ -166,6 +166,11 @@ impl Process {
         self.listen
     }
 
+    /// The port of 127.0.0.1 on which probes and metrics are served.
+    pub fn admin_port(&self) -> u16 {
+        self.admin
+    }
+
     /// Whether it runs: it may have ended by itself.
     pub fn alive(&self) -> bool {
         self.lock().as_ref().is_some_and(Keeper::alive)

@@ -44,7 +44,9 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         loop {
             let commit = commit_of(work, based_on, &done);
             // Not left when a hand-over begins: the result is there, and the lane bounds the wait.
+            let began = tokio::time::Instant::now();
             let result = self.store.commit(commit).await;
+            self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
             self.count(&result);
             let error = match result {
                 Ok(committed) => return Ok(End::Committed(committed, done.step)),

@@ -6,6 +6,7 @@ mod clients;
 mod controls;
 mod crash_points;
 mod durable;
+mod monitoring;
 mod promises;
 mod support;
 mod tokens;

@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 pub(crate) mod mint;
+pub(crate) mod prometheus;
 pub(crate) mod receiver;
 pub(crate) mod stage;
 pub(crate) mod system;

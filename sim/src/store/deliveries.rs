@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shared::domain::delivery::{Delivery, Place};
 use shared::domain::ids::{ChannelId, ConversationId, TurnId};
-use shared::store::{Claim, Claimed, Hint, Lowest, Settlement, Verdict};
+use shared::store::{Backlog, Claim, Claimed, Hint, Lowest, Settlement, Verdict};
 use tokio::time::Instant;
 
 use super::db::{Db, DeliveryRow, Fate};
@@ -137,6 +137,12 @@ impl Db {
             .take(limit as usize)
             .map(|row| row.seen(now))
             .collect()
+    }
+
+    pub(super) fn backlog(&self, now: Instant) -> Backlog {
+        let heads = self.free_heads(now);
+        let oldest = heads.first().map(|(due, _)| now.saturating_duration_since(*due));
+        Backlog { due: heads.len() as u64, oldest: oldest.unwrap_or_default() }
     }
 
     pub(super) fn sweep(

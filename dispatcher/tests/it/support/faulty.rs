@@ -15,8 +15,8 @@ use shared::entropy::Entropy;
 use shared::registry::control::ControlStore;
 use shared::registry::{App, Bot, Channel, Registry, RegistryError, RegistryStore};
 use shared::store::{
-    AttemptRecord, Claimed, CommitError, Committed, Conversation, Deaths, Deliveries, Hint, Lowest,
-    SettledTurn, Settlement, Store, StoreError, TurnCommit, Turns, Verdict,
+    AttemptRecord, Backlog, Claimed, CommitError, Committed, Conversation, Deaths, Deliveries,
+    Hint, Lowest, SettledTurn, Settlement, Store, StoreError, TurnCommit, Turns, Verdict,
 };
 use shared::topology::Queue;
 use uuid::Uuid;
@@ -224,6 +224,11 @@ impl<S: Store> Deliveries for Faulty<S> {
     ) -> Result<Vec<Hint>, StoreError> {
         self.there()?;
         self.store.sweep(per_endpoint, limit, paused).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.there()?;
+        self.store.backlog().await
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Postgres, deliveries, settle, sweep, within};
 use crate::domain::delivery::Place;
 use crate::domain::ids::{ChannelId, ConversationId};
 use crate::store::{
-    AttemptRecord, Claimed, Deliveries, Hint, Lowest, Settlement, StoreError, Verdict,
+    AttemptRecord, Backlog, Claimed, Deliveries, Hint, Lowest, Settlement, StoreError, Verdict,
 };
 
 impl Deliveries for Postgres {
@@ -59,5 +59,9 @@ impl Deliveries for Postgres {
         paused: &[ChannelId],
     ) -> Result<Vec<Hint>, StoreError> {
         within(DEADLINE, sweep::sweep(&self.0.pools.calm, per_endpoint, limit, paused)).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        within(DEADLINE, sweep::backlog(&self.0.pools.calm)).await
     }
 }

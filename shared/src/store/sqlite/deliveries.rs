@@ -9,7 +9,8 @@ use super::{Sqlite, settle, sweep};
 use crate::domain::delivery::Place;
 use crate::domain::ids::{ChannelId, ConversationId};
 use crate::store::{
-    AttemptRecord, Claim, Claimed, Deliveries, Hint, Lowest, Settlement, StoreError, Verdict,
+    AttemptRecord, Backlog, Claim, Claimed, Deliveries, Hint, Lowest, Settlement, StoreError,
+    Verdict,
 };
 
 const CLAIMABLE: &str = concat!(
@@ -80,6 +81,11 @@ impl Deliveries for Sqlite {
             return Ok(Vec::new());
         }
         self.write(move |c| ask.take(c)).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        let now = self.now();
+        self.read(move |c| sweep::backlog(c, now)).await
     }
 }
 

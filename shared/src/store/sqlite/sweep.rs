@@ -1,11 +1,13 @@
 //! The one sweep: finds rows that nobody seems to look after, and says whose doorbell to ring.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::rows::Id;
 use crate::domain::delivery::Place;
 use crate::domain::ids::{ChannelId, ConversationId, TurnId};
-use crate::store::Hint;
+use crate::store::{Backlog, Hint};
 
 /// How long a rung doorbell is given before it is rung again.
 const GRACE_MS: i64 = 30_000;
@@ -89,5 +91,34 @@ impl Ask {
             Ok((row.get(4)?, hint))
         })?;
         rows.collect()
+    }
+}
+
+const WAITING: &str = "
+select count(*), min(due) from (
+  select due from delivery
+   where channel_id = ?1 and head = 1 and due <= ?2 and claimed_until <= ?2 order by due limit ?3)";
+
+/// How much is due, endpoint by endpoint.
+pub(super) fn backlog(connection: &Connection, now: i64) -> rusqlite::Result<Backlog> {
+    let mut endpoint = connection.prepare_cached(ENDPOINT)?;
+    let mut waiting = connection.prepare_cached(WAITING)?;
+    let mut backlog = Backlog::default();
+    let mut after = String::new();
+    loop {
+        let next = endpoint
+            .query_row([&after], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))
+            .optional()?;
+        let Some((channel, disabled)) = next else { return Ok(backlog) };
+        if !disabled {
+            let asked = params![channel, now, Backlog::PER_ENDPOINT];
+            let (many, oldest) = waiting.query_row(asked, |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?))
+            })?;
+            let age = now.saturating_sub(oldest.unwrap_or(now)).max(0).cast_unsigned();
+            backlog.due += many.cast_unsigned();
+            backlog.oldest = backlog.oldest.max(Duration::from_millis(age));
+        }
+        after = channel;
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shared::domain::delivery::ParkReason;
 use shared::domain::ids::ChannelId;
-use shared::store::{Deliveries as _, Hint, Verdict};
+use shared::store::{Backlog, Deliveries as _, Hint, Verdict};
 
 use super::fixtures::{LEASE, Said, World};
 use super::harness::Harness;
@@ -25,6 +25,7 @@ conformance! {
     sweeps_at_one_moment_share_the_rows,
     a_hint_names_all_that_a_doorbell_needs,
     the_due_heads_of_an_endpoint_come_oldest_first,
+    the_backlog_is_what_is_due_and_in_nobodys_hands,
 }
 
 const HALF_A_MINUTE: Duration = Duration::from_secs(31);
@@ -249,4 +250,23 @@ async fn the_due_heads_of_an_endpoint_come_oldest_first<H: Harness>(h: H) {
     let due = world.s.due(&world.channel, 100).await.unwrap();
     assert_eq!(due.len(), 5, "a claimed one is not offered");
     assert_eq!(due[0].delivery.place, here[1].place(0));
+}
+
+async fn the_backlog_is_what_is_due_and_in_nobodys_hands<H: Harness>(h: H) {
+    let world = World::new(h).await;
+    assert_eq!(world.s.backlog().await.unwrap(), Backlog::default());
+    let elsewhere = world.another_channel().await;
+    let here = crowd(&world, &world.channel, 3).await;
+    crowd(&world, &elsewhere, 2).await;
+    world.h.pass(HALF_A_MINUTE).await;
+    let backlog = world.s.backlog().await.unwrap();
+    assert_eq!(backlog.due, 5, "one head of each conversation");
+    assert!(backlog.oldest >= HALF_A_MINUTE, "{backlog:?}");
+    // Looking is not ringing.
+    assert_eq!(sweep(&world).await.len(), 5);
+    assert_eq!(world.s.backlog().await.unwrap().due, 5);
+    world.claim(here[0].place(0), 0).await;
+    assert_eq!(world.s.backlog().await.unwrap().due, 4, "a claimed one is in somebody's hands");
+    world.settle(here[1].place(0), 0, Verdict::Retry(Duration::from_hours(1))).await;
+    assert_eq!(world.s.backlog().await.unwrap().due, 3, "a later one is not due");
 }
