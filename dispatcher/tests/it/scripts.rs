@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use shared::domain::outcome::Outcome;
-use shared::domain::turn::Mode;
+use shared::domain::turn::{Mode, Turn};
 use shared::registry::{Bot, Logic, ScriptLogic};
 
 use super::support::server::{Answer, Server};
@@ -150,7 +150,7 @@ async fn a_dialog_of_another_version_begins_anew_and_one_that_failed_is_over() {
 }
 
 #[tokio::test]
-async fn a_script_that_hangs_is_ended_and_another_bot_is_served_meanwhile() {
+async fn a_script_that_hangs_is_ended_and_its_bot_goes_on() {
     let world = World::with(a_script("if (message === 'hang') while (true) {}; say('fine')")).await;
     let _dispatcher = start(&world, &[("script.deadline", "400ms"), ("script.hosts", "2")]).await;
     assert_eq!(world.ask("ann", "hi").await["text"], "fine");
@@ -160,6 +160,27 @@ async fn a_script_that_hangs_is_ended_and_another_bot_is_served_meanwhile() {
         assert!(world.store.detail(turn.id).contains("it ran longer than 400 ms"));
     }
     assert_eq!(world.ask("bob", "hi").await["text"], "fine");
+}
+
+#[tokio::test]
+async fn while_all_scripts_of_a_bot_hang_another_bot_is_answered() {
+    let world = World::with(a_script("while (true) {}")).await;
+    let other = a_script("say('fine')");
+    let (channel, _) = world.add(&other).await;
+    let flags = [("script.deadline", "4s"), ("script.hosts", "2")];
+    let _dispatcher = start(&world, &flags).await;
+    let mut hanging = Vec::new();
+    for n in 0..4 {
+        hanging.push(world.say(&format!("user-{n}"), "hang").await);
+    }
+    for n in 0..10 {
+        let turn = world.turn(Mode::Sync, &format!("ann-{n}"), "hi");
+        let turn = Turn { bot: other.id.clone(), channel: channel.clone(), ..turn };
+        world.publish(&turn).await;
+        assert_eq!(world.answer(&turn).await["text"], "fine");
+    }
+    // One after another they take 16 s: the last of them is not settled by now.
+    assert!(world.row(&hanging[3]).await.is_none());
 }
 
 #[tokio::test]
