@@ -4,5 +4,39 @@
 //! [`office`] is the one layer that decides. The command line, the admin API and the pages are ways to
 //! reach it, and add nothing.
 
+mod alone;
+pub mod api;
 mod ids;
 pub mod office;
+
+pub use alone::Alone;
+
+use shared::broker::Broker;
+use shared::config::Settings;
+use shared::ground::Ground;
+use shared::store::Store;
+use tokio::net::TcpListener;
+
+use office::execute::Desk;
+
+/// Starts the room on a listener. It ends with the ground's life.
+pub fn start<B: Broker, S: Store>(
+    ground: Ground<B, S>,
+    settings: &Settings,
+    listener: TcpListener,
+) {
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "the admin API is served");
+    }
+    let (clock, entropy) = (ground.clock.clone(), ground.entropy.clone());
+    let desk = Desk::new(ground.store.clone(), clock, entropy, host_url(settings))
+        .with_two_people(settings.console.two_person);
+    api::start(ground, desk, listener);
+}
+
+/// Where clients reach ingress, by the settings; without a slash at its end.
+pub fn host_url(settings: &Settings) -> String {
+    let url = settings.ingress.public_url.as_ref().map(ToString::to_string);
+    let url = url.unwrap_or_else(|| format!("http://{}", settings.ingress.listen));
+    url.trim_end_matches('/').to_owned()
+}

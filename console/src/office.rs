@@ -6,12 +6,23 @@
 pub mod actor;
 pub mod apply;
 pub mod apps;
+pub mod back;
+pub mod book;
+pub mod bots;
+pub mod channels;
+pub mod copies;
 pub mod decide;
+pub mod diff;
 pub mod drafts;
 pub mod etag;
+pub mod exchange;
 pub mod execute;
 pub mod find;
+mod inherit;
+pub mod operators;
 pub mod problem;
+pub mod publish;
+pub mod read;
 mod rsa;
 pub mod scripts;
 pub mod token;
@@ -19,11 +30,15 @@ pub mod validate;
 pub mod views;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use apply::{Line, RegistryFile};
 use apps::{AppPatch, Rotation};
 use drafts::{AppDraft, BotDraft, ChannelDraft};
-use views::{AppView, BotView, ChannelView, TokenView, Wire};
+use exchange::{Association, Document, Imported, PlaceholderView};
+use operators::{ApiTokenDraft, ApiTokenView, OperatorDraft, OperatorPatch, OperatorView};
+use publish::{PublishDraft, RequestView, Verdict};
+use views::{AppView, AuditView, BotView, ChannelView, TokenView, Wire};
 
 /// What is asked for.
 #[derive(Serialize, Deserialize)]
@@ -63,11 +78,83 @@ pub enum Request {
     Channel {
         name: String,
     },
+    ChangeBot {
+        name: String,
+        patch: Map<String, Value>,
+    },
+    Parent {
+        name: String,
+        of: Option<String>,
+    },
+    RemoveBot {
+        name: String,
+    },
+    Export {
+        name: String,
+    },
+    Import {
+        document: Document,
+        name: Option<String>,
+    },
+    Placeholders {
+        bot: Option<String>,
+    },
+    Associate {
+        id: String,
+        with: Association,
+    },
+    ChangeChannel {
+        name: String,
+        patch: Map<String, Value>,
+    },
     Approve {
         name: String,
     },
     Suspend {
         name: String,
+    },
+    RotateSigning {
+        name: String,
+    },
+    RemoveChannel {
+        name: String,
+    },
+    Publish {
+        bot: String,
+        draft: PublishDraft,
+    },
+    Requests {
+        decided: bool,
+    },
+    ShowRequest {
+        id: String,
+    },
+    Judge {
+        id: String,
+        verdict: Verdict,
+        why: String,
+    },
+    AddOperator {
+        draft: OperatorDraft,
+    },
+    ChangeOperator {
+        name: String,
+        patch: OperatorPatch,
+    },
+    RemoveOperator {
+        name: String,
+    },
+    Operators,
+    AddApiToken {
+        draft: ApiTokenDraft,
+    },
+    ApiTokens,
+    RemoveApiToken {
+        id: String,
+    },
+    Audit {
+        subject: Option<String>,
+        limit: u32,
     },
     Apply {
         file: RegistryFile,
@@ -106,6 +193,16 @@ pub enum Response {
     Rows(u64),
     /// Done, and nothing to tell.
     Done,
+    Document(Document),
+    Imported(Imported),
+    Placeholders(Vec<PlaceholderView>),
+    Request(RequestView),
+    Requests(Vec<RequestView>),
+    Operator(OperatorView),
+    Operators(Vec<OperatorView>),
+    ApiToken(ApiTokenView),
+    ApiTokens(Vec<ApiTokenView>),
+    Audit(Vec<AuditView>),
     /// It was not done, and why, in words for a person.
     Refused(String),
 }

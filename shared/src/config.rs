@@ -174,6 +174,13 @@ settings! {
         /// Address of /livez, /readyz and /metrics.
         listen: SocketAddr = "127.0.0.1:8081",
     }
+    /// The control plane.
+    console: Console {
+        /// Address of the admin API. Empty: it is not served.
+        listen: Option<SocketAddr> = "",
+        /// Whether who asks for something to be published may not be who approves it.
+        two_person: bool = "false",
+    }
     /// Logs.
     log: Log {
         /// `human` or `json`.

@@ -1,5 +1,6 @@
 //! What can be typed. Help texts are for people; nothing is decided here.
 
+pub(crate) mod office;
 pub(crate) mod registry;
 pub(crate) mod talk;
 
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Dispatcher(Room),
     /// Run one room: outbound deliveries.
     Deliverer(Room),
+    /// Run one room: the admin API.
+    Console(Room),
     /// Bring the store's schema up to date.
     Migrate,
     /// Apps: the credentials of clients.
@@ -55,6 +58,20 @@ pub(crate) enum Command {
     /// Channels: webhook instances of bots.
     #[command(subcommand)]
     Channel(registry::Channel),
+    /// Requests to publish: what is to run.
+    #[command(subcommand)]
+    Request(office::Request),
+    /// Imported channels that have no app yet.
+    #[command(subcommand)]
+    Placeholder(office::Placeholder),
+    /// Operators: people who sign in.
+    #[command(subcommand)]
+    Operator(office::Operator),
+    /// Tokens of the admin API.
+    #[command(subcommand)]
+    ApiToken(office::ApiToken),
+    /// Who changed what.
+    Audit(office::Audit),
     /// Add apps, bots and channels from a file.
     Apply(registry::Apply),
     /// Mint a token for an app.
@@ -112,7 +129,7 @@ pub(crate) struct Up {
 /// One room.
 #[derive(Args)]
 pub(crate) struct Room {
-    /// Address of the webhook endpoint (ingress only).
+    /// Address of the webhook endpoint (ingress), or of the admin API (console).
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
     /// Address of probes and metrics.

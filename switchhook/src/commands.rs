@@ -1,6 +1,7 @@
 //! Each command, from what was typed to what is printed.
 
 mod doctor;
+mod office;
 mod registry;
 mod rehearse;
 mod send;
@@ -24,10 +25,16 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Ingress(args) => room(engines, &args, "ingress"),
         Command::Dispatcher(args) => room(engines, &args, "dispatcher"),
         Command::Deliverer(args) => room(engines, &args, "deliverer"),
+        Command::Console(args) => room(engines, &args, "console"),
         Command::Migrate => migrate(&load(engines, &[])?),
         Command::App(command) => registry::app(&load(engines, &[])?, command),
         Command::Bot(command) => registry::bot(&load(engines, &[])?, command),
         Command::Channel(command) => registry::channel(&load(engines, &[])?, command),
+        Command::Request(command) => office::request(&load(engines, &[])?, command),
+        Command::Placeholder(command) => office::placeholder(&load(engines, &[])?, command),
+        Command::Operator(command) => office::operator(&load(engines, &[])?, command),
+        Command::ApiToken(command) => office::api_token(&load(engines, &[])?, command),
+        Command::Audit(args) => office::audit(&load(engines, &[])?, args),
         Command::Apply(args) => registry::apply(&load(engines, &[])?, &args),
         Command::User(command) => registry::user(&load(engines, &[])?, command),
         Command::Delivery(command) => registry::delivery(&load(engines, &[])?, command),
@@ -68,11 +75,17 @@ fn listen_flags(listen: Option<&String>, admin: Option<&String>) -> Vec<(&'stati
 }
 
 fn room(engines: &Engines, args: &Room, name: &'static str) -> Result<(), Failure> {
-    let flags = listen_flags(args.listen.as_ref(), args.admin_listen.as_ref());
+    let mut flags = listen_flags(args.listen.as_ref(), args.admin_listen.as_ref());
+    if name == "console" {
+        flags.iter_mut().filter(|(key, _)| *key == "ingress.listen").for_each(|flag| {
+            flag.0 = "console.listen";
+        });
+    }
     let flags = all_flags(engines, &flags);
     let file = engines.config.as_deref();
     match name {
         "ingress" => process::run_room(name, file, &flags, ingress::Alone::bind),
+        "console" => process::run_room(name, file, &flags, console::Alone::bind),
         "dispatcher" => process::run_room(name, file, &flags, |_| Ok(dispatcher::Alone)),
         _ => process::run_room(name, file, &flags, |_| Ok(deliverer::Alone)),
     }

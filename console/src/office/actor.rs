@@ -1,9 +1,15 @@
 //! Who asks, and what they may. The one table of rights: whatever is not in it is refused.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::problem::Problem;
+
+/// No operator can be named so: a name has no blank at its end.
+const COMMAND_LINE: &str = "command line ";
+
 /// What an operator is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Makes and changes, and asks for approval.
@@ -13,7 +19,9 @@ pub enum Role {
 }
 
 /// A right. Tokens of the API carry some of them.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// See the registry, turns and deliveries.
@@ -83,11 +91,41 @@ pub struct Actor {
 impl Actor {
     /// Whoever holds the data folder, or the database and its keys, holds everything anyway.
     pub fn command_line() -> Self {
-        let name = "command line".to_owned();
-        Self { person: name.clone(), name, scopes: Scope::ALL.to_vec() }
+        let name = COMMAND_LINE.trim_end().to_owned();
+        Self { person: COMMAND_LINE.to_owned(), name, scopes: Scope::ALL.to_vec() }
     }
 
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
+    }
+
+    pub fn need(&self, scope: Scope) -> Result<(), Problem> {
+        if self.may(scope) {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!("this needs the right to {}", scope.as_str())))
+    }
+
+    /// Whether it is the command line, which no second person can watch.
+    pub fn is_local(&self) -> bool {
+        self.person == COMMAND_LINE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_may_what_the_table_says() {
+        // Columns: read, configure, approve, operate, administer.
+        let table = [
+            (Role::Developer, [true, true, false, false, false]),
+            (Role::Admin, [true, true, true, true, true]),
+        ];
+        assert_eq!(table.map(|(role, _)| role), Role::ALL);
+        for (role, row) in table {
+            assert_eq!(Scope::ALL.map(|scope| role.may(scope)), row, "{role:?}");
+        }
     }
 }

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::config::value::Value as _;
-use shared::registry::control::{Control, Write};
+use shared::registry::control::Write;
 use shared::registry::{Algorithm, App, PreviousSecret};
 use shared::store::Store;
 
-use super::actor::Actor;
+use super::actor::{Actor, Scope};
+use super::book::Book;
 use super::decide::{Log, Plan};
 use super::drafts::{AppDraft, RulesDraft};
 use super::execute::Desk;
@@ -23,7 +25,7 @@ const OVERLAP: Duration = Duration::from_hours(24);
 const OVERLAP_MAX: Duration = Duration::from_hours(24 * 90);
 
 /// A new key for an app.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
     /// How long the present key stays good beside the new one, like `24h`; `0s` ends it now.
@@ -39,7 +41,7 @@ pub struct Rotation {
 }
 
 /// What can be changed of an app besides its keys.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AppPatch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,11 +52,12 @@ pub struct AppPatch {
 
 impl<S: Store> Desk<S> {
     pub async fn add_app(&self, actor: &Actor, draft: &AppDraft) -> Result<AppView, Problem> {
+        actor.need(Scope::Configure)?;
         let app = validate::app(draft, &self.entropy)?;
         let made = draft.secret.is_none() && draft.public_key.is_none();
-        self.decide(actor, |control| {
-            free(control, &app)?;
-            if control.registry.apps.contains_key(&app.client_id) {
+        self.decide(actor, |book| {
+            free(book, &app)?;
+            if book.registry.apps.contains_key(&app.client_id) {
                 return Err(Problem::conflict(format!(
                     "there is an app {} already",
                     app.client_id
@@ -74,8 +77,9 @@ impl<S: Store> Desk<S> {
         patch: &AppPatch,
         expected: Option<&str>,
     ) -> Result<AppView, Problem> {
-        self.decide(actor, |control| {
-            let old = find::app(&control.registry, name)?;
+        actor.need(Scope::Configure)?;
+        self.decide(actor, |book| {
+            let old = find::app(&book.registry, name)?;
             etag::check(expected, &AppView::of(&old, false))?;
             let mut wrong = Vec::new();
             let mut app = old.as_ref().clone();
@@ -87,7 +91,7 @@ impl<S: Store> Desk<S> {
                 app.rules = validate::rules(rules, &mut wrong);
             }
             validate::finish(&wrong, ())?;
-            free(control, &app)?;
+            free(book, &app)?;
             let detail = json!({"before": told(&old), "after": told(&app)});
             let log = Log::new("app.change", app.client_id.as_str(), detail);
             let answer = AppView::of(&app, false);
@@ -103,6 +107,7 @@ impl<S: Store> Desk<S> {
         name: &str,
         ask: &Rotation,
     ) -> Result<AppView, Problem> {
+        actor.need(Scope::Configure)?;
         let overlap = ask.overlap.as_deref().map(Duration::parse).transpose()?.unwrap_or(OVERLAP);
         if overlap > OVERLAP_MAX {
             return Err(Problem::invalid("overlap: at most 90 days"));
@@ -120,8 +125,8 @@ impl<S: Store> Desk<S> {
             validate::finish(&wrong, key)
         };
         let now = self.clock.unix_ms();
-        self.decide(actor, |control| {
-            let old = find::app(&control.registry, name)?;
+        self.decide(actor, |book| {
+            let old = find::app(&book.registry, name)?;
             let algorithm = algorithm.unwrap_or(old.algorithm);
             let secret: SecretString = made(algorithm)?;
             let ends = now.saturating_add(u64::try_from(overlap.as_millis()).unwrap_or(u64::MAX));
@@ -144,10 +149,11 @@ impl<S: Store> Desk<S> {
         name: &str,
         expected: Option<&str>,
     ) -> Result<(), Problem> {
-        self.decide(actor, |control| {
-            let app = find::app(&control.registry, name)?;
+        actor.need(Scope::Configure)?;
+        self.decide(actor, |book| {
+            let app = find::app(&book.registry, name)?;
             etag::check(expected, &AppView::of(&app, false))?;
-            let mut used = control.registry.channels.values();
+            let mut used = book.registry.channels.values();
             if let Some(channel) = used.find(|channel| channel.client == app.client_id) {
                 let words = format!("the channel {} is this app's: delete it first", channel.id);
                 return Err(Problem::conflict(words));
@@ -165,8 +171,8 @@ fn put(app: &App) -> Write {
 }
 
 /// Names are for people: two of the same would mislead them.
-fn free(control: &Control, app: &App) -> Result<(), Problem> {
-    let mut others = control.registry.apps.values();
+fn free(book: &Book, app: &App) -> Result<(), Problem> {
+    let mut others = book.registry.apps.values();
     if others.any(|other| other.name == app.name && other.client_id != app.client_id) {
         return Err(Problem::conflict(format!("an app is named {:?} already", app.name)));
     }

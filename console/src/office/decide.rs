@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use shared::registry::control::{Audit, Change, ChangeError, Control, Write};
+use shared::registry::control::{Audit, Change, ChangeError, Kind, Record, Write};
 use shared::store::Store;
 use tokio::time::Instant;
 
 use super::actor::Actor;
+use super::book::Book;
 use super::execute::Desk;
-use super::problem::Problem;
+use super::problem::{self, Problem};
 
 /// How often a decision is made anew because others were faster.
 const TRIES: u32 = 20;
@@ -23,7 +27,7 @@ const DETAIL_MAX: usize = 32 * 1024;
 /// What was last read.
 #[derive(Debug)]
 pub struct Copy {
-    control: Arc<Control>,
+    book: Arc<Book>,
     read: Instant,
 }
 
@@ -34,6 +38,18 @@ pub struct Plan<T> {
     pub log: Vec<Log>,
     pub answer: T,
 }
+
+/// Makes a repeat the same request: kept with the answer, in the change that it belongs to.
+#[derive(Clone, Debug)]
+pub struct Once {
+    /// Of the key and of who used it for what.
+    pub id: String,
+    /// Of what was asked for.
+    pub fingerprint: String,
+}
+
+/// How long the answer to a key is kept.
+const KEPT: Duration = Duration::from_hours(24);
 
 /// A line of the audit log in the making.
 #[derive(Clone, Debug)]
@@ -52,42 +68,74 @@ impl Log {
 
 impl<S: Store> Desk<S> {
     /// Everything as it is now: the last copy, when nothing has changed since it was read.
-    pub async fn control(&self) -> Result<Arc<Control>, Problem> {
+    pub async fn book(&self) -> Result<Arc<Book>, Problem> {
         let revision = self.store.revision().await?;
         if let Some(copy) = self.copy.load_full()
-            && copy.control.revision == revision
+            && copy.book.revision == revision
             && copy.read.elapsed() < FRESH
         {
-            return Ok(Arc::clone(&copy.control));
+            return Ok(Arc::clone(&copy.book));
         }
         let read = Instant::now();
-        let control = Arc::new(self.store.control().await?);
-        self.copy.store(Some(Arc::new(Copy { control: Arc::clone(&control), read })));
-        Ok(control)
+        let book = Arc::new(Book::new(self.store.control().await?));
+        self.copy.store(Some(Arc::new(Copy { book: Arc::clone(&book), read })));
+        Ok(book)
     }
 
     /// Decides on everything as it is, and writes what came of it; decides again when others were faster.
-    pub async fn decide<T>(
+    pub async fn decide<T: Serialize + DeserializeOwned>(
         &self,
         actor: &Actor,
-        decide: impl Fn(&Control) -> Result<Plan<T>, Problem>,
+        decide: impl Fn(&Book) -> Result<Plan<T>, Problem>,
     ) -> Result<T, Problem> {
         let mut tries = 0;
         loop {
-            let control = self.control().await?;
-            let plan = decide(&control)?;
+            let book = self.book().await?;
+            // Looked for after the book was read: a repeat whose first is not in it yet misses the write.
+            if let Some(answer) = self.known().await? {
+                return Ok(answer);
+            }
+            let mut plan = decide(&book)?;
+            plan.writes.extend(self.remember(&plan.answer)?);
             if plan.writes.is_empty() && plan.log.is_empty() {
                 return Ok(plan.answer);
             }
             let audit = plan.log.into_iter().map(|log| self.entry(actor, log)).collect();
             let change = Change { writes: plan.writes, audit };
             tries += 1;
-            match self.store.change(control.revision, change).await {
+            match self.store.change(book.revision, change).await {
                 Ok(_) => return Ok(plan.answer),
                 Err(ChangeError::Moved) if tries < TRIES => {}
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The answer to the same request before.
+    async fn known<T: DeserializeOwned>(&self) -> Result<Option<T>, Problem> {
+        let Some(once) = &self.once else { return Ok(None) };
+        let Some(record) = self.store.record(Kind::Key, &once.id).await? else { return Ok(None) };
+        if record.body != once.fingerprint {
+            let words = "the Idempotency-Key was used for something else";
+            return Err(Problem::new(problem::Kind::Reused, words));
+        }
+        let text = record.sealed.as_ref().map_or("", |text| text.expose_secret());
+        let answer = serde_json::from_str(text);
+        answer.map(Some).map_err(|_| Problem::conflict("the answer before cannot be read"))
+    }
+
+    /// Keeps the answer for a repeat, sealed: it may hold what is shown once.
+    fn remember(&self, answer: &impl Serialize) -> Result<Option<Write>, Problem> {
+        let Some(once) = &self.once else { return Ok(None) };
+        let text = serde_json::to_string(answer);
+        let text = text.map_err(|error| Problem::invalid(error.to_string()))?;
+        let record = Record {
+            kind: Kind::Key,
+            id: once.id.clone(),
+            body: once.fingerprint.clone(),
+            sealed: Some(SecretString::from(text)),
+        };
+        Ok(Some(Write::Record { record, expires: Some(KEPT) }))
     }
 
     /// Only what was done beside the registry has to be written by itself.
@@ -96,13 +144,18 @@ impl<S: Store> Desk<S> {
         self.decide(actor, |_| Ok(plan())).await
     }
 
+    /// An id for something of ours: sorted by time.
+    pub(super) fn short_id(&self) -> String {
+        self.entropy.uuid_v7(self.clock.unix_ms()).simple().to_string()
+    }
+
     fn entry(&self, actor: &Actor, log: Log) -> Audit {
         let mut detail = log.detail.to_string();
         if detail.len() > DETAIL_MAX {
             r#"{"note":"too long to be kept"}"#.clone_into(&mut detail);
         }
         Audit {
-            id: self.entropy.uuid_v7(self.clock.unix_ms()).simple().to_string(),
+            id: self.short_id(),
             actor: actor.name.clone(),
             action: log.action.to_owned(),
             subject: log.subject,

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An app.
-#[derive(Args, Clone, Serialize, Deserialize)]
+#[derive(Args, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AppDraft {
     /// Its name.
@@ -35,7 +36,7 @@ pub struct AppDraft {
 }
 
 /// What an app asks of its tokens.
-#[derive(Args, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Args, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RulesDraft {
     /// The oldest token that is taken, by its `iat` [default: any].
@@ -59,7 +60,7 @@ impl RulesDraft {
 }
 
 /// A bot.
-#[derive(Args, Clone, Serialize, Deserialize)]
+#[derive(Args, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BotDraft {
     /// Its name.
@@ -113,7 +114,7 @@ pub struct BotDraft {
 }
 
 /// A channel.
-#[derive(Args, Clone, Serialize, Deserialize)]
+#[derive(Args, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelDraft {
     /// Its bot, by id or name.

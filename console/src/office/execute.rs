@@ -1,22 +1,17 @@
-//! Carries requests out on a store.
+//! The desk: who carries requests out, on a store; and what the command line asks for, one by one.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use shared::clock::Clock;
-use shared::domain::channel::ChannelAction;
-use shared::domain::ids::{ChannelId, ConversationKey, UserId};
+use shared::domain::channel::{ChannelAction, ChannelState};
 use shared::entropy::Entropy;
 use shared::store::Store;
 
-use super::actor::Actor;
-use super::decide::Copy;
+use super::actor::{Actor, Scope};
+use super::decide::{Copy, Log, Once};
 use super::problem::Problem;
-use super::views::{AppView, BotView, ChannelView, Wire};
-use super::{Request, Response, apply, find, token, validate};
-
-/// How long the token of a conversation by hand is valid.
-const HAND_MS: u64 = 3_600_000;
+use super::{Request, Response, apply};
 
 /// Who carries them out.
 #[derive(Clone)]
@@ -26,12 +21,29 @@ pub struct Desk<S> {
     pub entropy: Entropy,
     /// Where clients reach ingress, without a slash at its end.
     pub host_url: String,
+    /// Whether who asks for something may not be who approves it.
+    pub two_person: bool,
+    /// What makes a repeat of this one request the same request.
+    pub once: Option<Once>,
     pub(super) copy: Arc<ArcSwapOption<Copy>>,
 }
 
 impl<S> Desk<S> {
     pub fn new(store: S, clock: Clock, entropy: Entropy, host_url: String) -> Self {
-        Self { store, clock, entropy, host_url, copy: Arc::default() }
+        Self {
+            store,
+            clock,
+            entropy,
+            host_url,
+            two_person: false,
+            once: None,
+            copy: Arc::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn with_two_people(self, two_person: bool) -> Self {
+        Self { two_person, ..self }
     }
 }
 
@@ -45,15 +57,26 @@ impl Request {
                 | Self::Rotate { .. }
                 | Self::RemoveApp { .. }
                 | Self::AddBot { .. }
+                | Self::ChangeBot { .. }
+                | Self::Parent { .. }
+                | Self::RemoveBot { .. }
+                | Self::Import { .. }
+                | Self::Associate { .. }
                 | Self::AddChannel { .. }
+                | Self::ChangeChannel { .. }
                 | Self::Approve { .. }
                 | Self::Suspend { .. }
+                | Self::RotateSigning { .. }
+                | Self::RemoveChannel { .. }
+                | Self::Judge { .. }
+                | Self::Publish { .. }
                 | Self::Apply { .. }
         )
     }
 }
 
 impl<S: Store> Desk<S> {
+    /// Carries out what the command line asks for.
     pub async fn execute(&self, request: Request) -> Response {
         match self.done(request).await {
             Ok(response) => response,
@@ -71,115 +94,115 @@ impl<S: Store> Desk<S> {
             Request::Rotate { name, rotation } => {
                 Response::App(self.rotate(actor, &name, &rotation).await?)
             }
-            Request::RemoveApp { name } => {
-                self.remove_app(actor, &name, None).await?;
-                Response::Done
+            Request::RemoveApp { name } => done(self.remove_app(actor, &name, None).await)?,
+            Request::AddBot { draft } => Response::Bot(self.add_bot(actor, &draft).await?),
+            Request::ChangeBot { name, patch } => {
+                Response::Bot(self.change_bot(actor, &name, &patch, None).await?)
             }
-            Request::AddBot { draft } => {
-                let bot = validate::bot(&draft, &self.entropy)?;
-                let registry = self.store.registry().await?;
-                if registry.bots.values().any(|other| other.name == bot.name) {
-                    return Err(format!("a bot is named {:?} already", bot.name).into());
-                }
-                self.store.add_bot(&bot).await?;
-                Response::Bot(BotView::of(&bot))
+            Request::Parent { name, of } => {
+                Response::Bot(self.set_parent(actor, &name, of.as_deref()).await?)
             }
-            Request::AddChannel { draft } => {
-                let registry = self.store.registry().await?;
-                let bot = find::bot(&registry, &draft.bot)?.id.clone();
-                let client = find::app(&registry, &draft.app)?.client_id.clone();
-                let mut channel = validate::channel(&draft, bot, client, &self.entropy)?;
-                channel.ordinal = self.store.add_channel(&channel).await?;
-                let made_secret = draft.signing_secret.is_none();
-                Response::Channel(ChannelView::of(&channel, &self.host_url, made_secret))
+            Request::RemoveBot { name } => done(self.remove_bot(actor, &name, None).await)?,
+            Request::Export { name } => Response::Document(self.export(&name).await?),
+            Request::Import { document, name } => {
+                Response::Imported(self.import(actor, &document, name.as_deref()).await?)
             }
-            Request::Approve { name } => self.act(&name, ChannelAction::Approve).await?,
-            Request::Suspend { name } => self.act(&name, ChannelAction::Suspend).await?,
+            Request::Associate { id, with } => {
+                Response::Channel(self.associate(actor, &id, &with).await?)
+            }
             Request::Apply { file } => {
-                Response::Applied(apply::apply(&self.store, &file, &self.entropy).await?)
+                let lines = apply::apply(&self.store, &file, &self.entropy).await?;
+                let changed = lines.iter().filter(|line| line.done != "unchanged");
+                for line in changed {
+                    let detail = serde_json::json!({"what": line.what, "done": line.done});
+                    self.note(actor, Log::new("apply", line.id.as_str(), detail)).await?;
+                }
+                Response::Applied(lines)
+            }
+            request => self.done_to_channels(actor, request).await?,
+        })
+    }
+
+    async fn done_to_channels(&self, actor: &Actor, request: Request) -> Result<Response, Problem> {
+        Ok(match request {
+            Request::AddChannel { draft } => {
+                // On the command line one step: to add a channel is to ask for its approval.
+                let state = ChannelState::AwaitingApproval;
+                Response::Channel(self.add_channel(actor, &draft, state).await?)
+            }
+            Request::ChangeChannel { name, patch } => {
+                Response::Channel(self.change_channel(actor, &name, &patch, None).await?)
+            }
+            Request::Approve { name } => {
+                Response::Channel(self.act(actor, &name, ChannelAction::Approve).await?)
+            }
+            Request::Suspend { name } => {
+                Response::Channel(self.act(actor, &name, ChannelAction::Suspend).await?)
+            }
+            Request::RotateSigning { name } => {
+                Response::Channel(self.rotate_signing(actor, &name).await?)
+            }
+            Request::RemoveChannel { name } => done(self.remove_channel(actor, &name, None).await)?,
+            Request::Publish { bot, draft } => {
+                Response::Request(self.publish(actor, &bot, &draft).await?)
+            }
+            Request::Judge { id, verdict, why } => {
+                Response::Request(self.judge(actor, &id, verdict, &why).await?)
             }
             Request::Erase { channel, user } => {
-                let (channel, user) = self.whom(&channel, &user).await?;
-                Response::Rows(self.store.erase(&channel, &user).await?)
+                Response::Rows(self.erase(actor, &channel, &user).await?)
             }
             Request::Redrive { channel, user } => {
-                let (channel, user) = self.whom(&channel, &user).await?;
-                let conversation = ConversationKey::new(channel, user).id();
-                Response::Rows(self.store.redrive(conversation).await?)
+                Response::Rows(self.redrive(actor, &channel, &user).await?)
             }
-            reading => self.read(reading).await?,
+            request => self.done_to_operators(actor, request).await?,
         })
     }
 
-    async fn read(&self, request: Request) -> Result<Response, Problem> {
-        let registry = self.store.registry().await?;
+    async fn done_to_operators(
+        &self,
+        actor: &Actor,
+        request: Request,
+    ) -> Result<Response, Problem> {
         Ok(match request {
-            Request::Apps => {
-                let mut apps: Vec<_> =
-                    registry.apps.values().map(|app| AppView::of(app, false)).collect();
-                apps.sort_by(|a, b| a.name.cmp(&b.name));
-                Response::Apps(apps)
+            Request::AddOperator { draft } => {
+                Response::Operator(self.add_operator(actor, &draft).await?)
             }
-            Request::App { name } => {
-                Response::App(AppView::of(find::app(&registry, &name)?.as_ref(), false))
+            Request::ChangeOperator { name, patch } => {
+                Response::Operator(self.change_operator(actor, &name, &patch).await?)
             }
-            Request::Bots => {
-                let mut bots: Vec<_> = registry.bots.values().map(|bot| BotView::of(bot)).collect();
-                bots.sort_by(|a, b| a.name.cmp(&b.name));
-                Response::Bots(bots)
+            Request::RemoveOperator { name } => done(self.remove_operator(actor, &name).await)?,
+            Request::AddApiToken { draft } => {
+                Response::ApiToken(self.add_api_token(actor, &draft).await?)
             }
-            Request::Bot { name } => {
-                Response::Bot(BotView::of(find::bot(&registry, &name)?.as_ref()))
-            }
-            Request::Channels { bot } => {
-                let bot = bot.map(|name| find::bot(&registry, &name)).transpose()?;
-                let of_bot = |channel: &shared::registry::Channel| {
-                    bot.as_ref().is_none_or(|bot| bot.id == channel.bot)
-                };
-                let mut channels: Vec<_> = registry
-                    .channels
-                    .values()
-                    .filter(|channel| of_bot(channel))
-                    .map(|channel| ChannelView::of(channel, &self.host_url, false))
-                    .collect();
-                channels.sort_by(|a, b| (&a.bot_id, a.ordinal).cmp(&(&b.bot_id, b.ordinal)));
-                Response::Channels(channels)
-            }
-            Request::Channel { name } => {
-                let channel = find::channel(&registry, &name)?;
-                Response::Channel(ChannelView::of(&channel, &self.host_url, false))
-            }
-            Request::Token { ask } => {
-                Response::Token(token::token(&registry, &ask, self.clock.unix_ms())?)
-            }
-            Request::Wire { channel } => {
-                let channel = find::channel(&registry, &channel)?;
-                let app = find::app(&registry, channel.client.as_str())?;
-                let now = self.clock.unix_ms();
-                let token = token::mint(&app, "switchhook-send", Some(HAND_MS), now)?.token;
-                Response::Wire(Wire {
-                    host_url: self.host_url.clone(),
-                    path: channel.path(),
-                    bot_id: channel.bot.to_string(),
-                    is_async: channel.endpoint.is_some(),
-                    token,
-                })
-            }
-            _ => return Err("this operation is not known here".to_owned().into()),
+            Request::RemoveApiToken { id } => done(self.remove_api_token(actor, &id).await)?,
+            reading => self.read(actor, reading).await?,
         })
     }
 
-    async fn act(&self, name: &str, action: ChannelAction) -> Result<Response, Problem> {
-        let registry = self.store.registry().await?;
-        let id = find::channel(&registry, name)?.id.clone();
-        self.store.act(&id, action).await?;
-        let registry = self.store.registry().await?;
-        let channel = find::channel(&registry, id.as_str())?;
-        Ok(Response::Channel(ChannelView::of(&channel, &self.host_url, false)))
+    /// Removes what is known of a user on a channel. The audit log does not say of whom.
+    pub async fn erase(&self, actor: &Actor, channel: &str, user: &str) -> Result<u64, Problem> {
+        actor.need(Scope::Operate)?;
+        let conversation = self.conversation(channel, user).await?;
+        let rows = self.store.erase(&conversation.channel, &conversation.user).await?;
+        let subject = conversation.id().uuid().simple().to_string();
+        self.note(actor, Log::new("user.erase", subject, serde_json::json!({"rows": rows})))
+            .await?;
+        Ok(rows)
     }
 
-    async fn whom(&self, channel: &str, user: &str) -> Result<(ChannelId, UserId), Problem> {
-        let registry = self.store.registry().await?;
-        Ok((find::channel(&registry, channel)?.id.clone(), user.into()))
+    /// Puts the parked deliveries of a conversation back, in their old order, at its end.
+    pub async fn redrive(&self, actor: &Actor, channel: &str, user: &str) -> Result<u64, Problem> {
+        actor.need(Scope::Operate)?;
+        let conversation = self.conversation(channel, user).await?.id();
+        let rows = self.store.redrive(conversation).await?;
+        let subject = conversation.uuid().simple().to_string();
+        let log = Log::new("delivery.redrive", subject, serde_json::json!({"rows": rows}));
+        self.note(actor, log).await?;
+        Ok(rows)
     }
+}
+
+fn done(result: Result<(), Problem>) -> Result<Response, Problem> {
+    result.map(|()| Response::Done)
 }

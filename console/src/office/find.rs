@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use shared::domain::ids::BotId;
 use shared::registry::{App, Bot, Channel, Registry};
 
-pub fn app(registry: &Registry, name: &str) -> Result<Arc<App>, String> {
+use super::problem::Problem;
+
+pub fn app(registry: &Registry, name: &str) -> Result<Arc<App>, Problem> {
     if let Some(app) = registry.apps.get(&name.into()) {
         return Ok(Arc::clone(app));
     }
     only(registry.apps.values().filter(|app| app.name == name), "app", name)
 }
 
-pub fn bot(registry: &Registry, name: &str) -> Result<Arc<Bot>, String> {
+pub fn bot(registry: &Registry, name: &str) -> Result<Arc<Bot>, Problem> {
     if let Some(bot) = registry.bots.get(&name.into()) {
         return Ok(Arc::clone(bot));
     }
@@ -19,7 +22,7 @@ pub fn bot(registry: &Registry, name: &str) -> Result<Arc<Bot>, String> {
 }
 
 /// A channel by its id, its name, or `BOT/NAME`.
-pub fn channel(registry: &Registry, name: &str) -> Result<Arc<Channel>, String> {
+pub fn channel(registry: &Registry, name: &str) -> Result<Arc<Channel>, Problem> {
     if let Some(channel) = registry.channels.get(&name.into()) {
         return Ok(Arc::clone(channel));
     }
@@ -32,14 +35,24 @@ pub fn channel(registry: &Registry, name: &str) -> Result<Arc<Channel>, String> 
     only(registry.channels.values().filter(named), "channel", name)
 }
 
+/// A channel of one bot.
+pub fn channel_of(registry: &Registry, bot: &BotId, name: &str) -> Result<Arc<Channel>, Problem> {
+    let named = |channel: &&Arc<Channel>| {
+        channel.bot == *bot && (channel.id.as_str() == name || channel.name == name)
+    };
+    only(registry.channels.values().filter(named), "channel", name)
+}
+
 fn only<'a, T: 'a>(
     mut found: impl Iterator<Item = &'a Arc<T>>,
     what: &str,
     name: &str,
-) -> Result<Arc<T>, String> {
+) -> Result<Arc<T>, Problem> {
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(Arc::clone(one)),
-        (None, _) => Err(format!("there is no {what} {name:?}")),
-        (Some(_), Some(_)) => Err(format!("several are named {name:?}: give the {what}'s id")),
+        (None, _) => Err(Problem::missing(what, name)),
+        (Some(_), Some(_)) => {
+            Err(Problem::conflict(format!("several are named {name:?}: give the {what}'s id")))
+        }
     }
 }

@@ -15,6 +15,8 @@ pub enum Kind {
     Conflict,
     /// It has changed since it was read.
     Stale,
+    /// An `Idempotency-Key` that was used for something else.
+    Reused,
     /// The asker may not.
     Forbidden,
     /// The store is away: later. Of a write nobody knows whether it was made.
@@ -54,6 +56,12 @@ impl Problem {
 impl From<String> for Problem {
     fn from(words: String) -> Self {
         Self::invalid(words)
+    }
+}
+
+impl From<Problem> for String {
+    fn from(problem: Problem) -> Self {
+        problem.words
     }
 }
 

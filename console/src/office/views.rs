@@ -1,5 +1,6 @@
 //! What the command line shows. Secrets appear only where they are made or asked for.
 
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use shared::domain::retry::Spacing;
@@ -9,7 +10,7 @@ use shared::registry::{App, Bot, Channel, Endpoint, Logic};
 use super::drafts::RulesDraft;
 
 /// An app.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AppView {
     pub client_id: String,
     pub name: String,
@@ -28,7 +29,7 @@ pub struct AppView {
 }
 
 /// A bot.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct BotView {
     pub bot_id: String,
     pub name: String,
@@ -42,10 +43,16 @@ pub struct BotView {
     pub error_message: String,
     pub session_timeout_ms: u64,
     pub permits: u32,
+    /// The bot whose channels it inherits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<String>,
+    /// Whether what is shown is an edit beside what runs.
+    #[serde(default)]
+    pub unpublished: bool,
 }
 
 /// A channel.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelView {
     pub webhook_id: String,
     pub name: String,
@@ -62,10 +69,13 @@ pub struct ChannelView {
     pub rate_burst: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointView>,
+    /// Whether what is shown is an edit beside what runs.
+    #[serde(default)]
+    pub unpublished: bool,
 }
 
 /// Where an asynchronous channel's answers go.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointView {
     pub post_url: String,
     pub token_header: String,
@@ -82,7 +92,7 @@ pub struct EndpointView {
 }
 
 /// A token.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TokenView {
     pub token: String,
     pub client_id: String,
@@ -91,8 +101,19 @@ pub struct TokenView {
     pub expires: Option<u64>,
 }
 
+/// Who did what.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct AuditView {
+    pub entry_id: String,
+    pub at_ms: u64,
+    pub actor: String,
+    pub action: String,
+    pub subject: String,
+    pub detail: serde_json::Value,
+}
+
 /// What it takes to talk to a channel.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Wire {
     pub host_url: String,
     pub path: String,
@@ -135,6 +156,8 @@ impl BotView {
             error_message: bot.error_message.clone(),
             session_timeout_ms: ms(bot.session_timeout),
             permits: bot.permits,
+            parent_id: None,
+            unpublished: false,
         }
     }
 }
@@ -155,6 +178,7 @@ impl ChannelView {
             rate_per_second: channel.rate.per_second,
             rate_burst: channel.rate.burst,
             endpoint: channel.endpoint.as_ref().map(|endpoint| EndpointView::of(endpoint, secret)),
+            unpublished: false,
         }
     }
 }
@@ -183,7 +207,7 @@ pub const fn mode(mode: Mode) -> &'static str {
 }
 
 /// As `--retry` takes it.
-fn spacing(spacing: &Spacing) -> String {
+pub fn spacing(spacing: &Spacing) -> String {
     let time = |wait: std::time::Duration| format!("{}ms", ms(wait));
     match spacing {
         Spacing::List(waits) => waits.iter().copied().map(time).collect::<Vec<_>>().join(","),

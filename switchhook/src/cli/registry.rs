@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::office::{Publish, Set};
 use crate::office::drafts::{AppDraft, BotDraft, ChannelDraft, RulesDraft};
 
 #[derive(Subcommand)]
@@ -85,6 +86,36 @@ pub(crate) enum Bot {
     List(Json),
     /// Show one bot.
     Show(Named),
+    /// Change a bot; what runs stays until it is published and approved.
+    Set(Set),
+    /// Ask for approval to let a bot run as it is edited, with some of its channels.
+    Publish(Publish),
+    /// Let a bot inherit the channels that another publishes.
+    Parent {
+        /// The child, by id or name.
+        name: String,
+        /// The parent, by id or name; without it the bot inherits no more.
+        parent: Option<String>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Write a bot with its channels as JSON, without secrets.
+    Export {
+        /// Its id or name.
+        name: String,
+    },
+    /// Make a new bot of an exported one; its channels are placeholders until they get an app.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Another name.
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Remove a bot that has no channels.
+    Remove(Named),
 }
 
 /// `bot test`.
@@ -125,6 +156,12 @@ pub(crate) enum Channel {
     Approve(Named),
     /// Stop a live channel.
     Suspend(Named),
+    /// Change a channel; what runs stays until it is published and approved.
+    Set(Set),
+    /// Give its endpoint a new signing secret, at once; it is shown this once.
+    RotateSigning(Named),
+    /// Remove a channel for good.
+    Remove(Named),
 }
 
 /// `channel add`.

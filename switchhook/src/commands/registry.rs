@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
+use console::office::publish::{PublishDraft, RequestView};
 use shared::config::Settings;
 use shared::process::{Failure, block_on};
 
+use super::office;
+use crate::cli::office::Publish;
 use crate::cli::registry::{
     AddChannel, App, Apply, Bot, Channel, Delivery, Json, Named, Rotate, User,
 };
@@ -57,6 +60,19 @@ pub(crate) fn bot(settings: &Settings, command: Bot) -> Result<(), Failure> {
         Bot::Test(test) => return super::rehearse::run(settings, &test),
         Bot::List(json) => (Request::Bots, json),
         Bot::Show(Named { name, json }) => (Request::Bot { name }, json),
+        Bot::Set(set) => {
+            let patch = office::patch(&set)?;
+            (Request::ChangeBot { name: set.name, patch }, set.json)
+        }
+        Bot::Publish(Publish { bot, channels, comment, json }) => {
+            (Request::Publish { bot, draft: PublishDraft { channels, comment } }, json)
+        }
+        Bot::Parent { name, parent, json } => (Request::Parent { name, of: parent }, json),
+        Bot::Export { name } => (Request::Export { name }, Json { json: true }),
+        Bot::Import { file, name, json } => {
+            (Request::Import { document: office::document(&file)?, name }, json)
+        }
+        Bot::Remove(Named { name, json }) => (Request::RemoveBot { name }, json),
     };
     ask(settings, request, json)
 }
@@ -72,6 +88,12 @@ pub(crate) fn channel(settings: &Settings, command: Channel) -> Result<(), Failu
         Channel::Show(Named { name, json }) => (Request::Channel { name }, json),
         Channel::Approve(Named { name, json }) => (Request::Approve { name }, json),
         Channel::Suspend(Named { name, json }) => (Request::Suspend { name }, json),
+        Channel::Set(set) => {
+            let patch = office::patch(&set)?;
+            (Request::ChangeChannel { name: set.name, patch }, set.json)
+        }
+        Channel::RotateSigning(Named { name, json }) => (Request::RotateSigning { name }, json),
+        Channel::Remove(Named { name, json }) => (Request::RemoveChannel { name }, json),
     };
     ask(settings, request, json)
 }
@@ -103,7 +125,7 @@ pub(crate) fn delivery(settings: &Settings, command: Delivery) -> Result<(), Fai
     ask(settings, Request::Redrive { channel: whom.channel, user: whom.user }, json)
 }
 
-fn ask(settings: &Settings, request: Request, json: Json) -> Result<(), Failure> {
+pub(super) fn ask(settings: &Settings, request: Request, json: Json) -> Result<(), Failure> {
     let response = block_on(reach(settings, request))?;
     if json.json { print_json(response) } else { print_plain(response) }
 }
@@ -121,6 +143,16 @@ fn print_json(response: Response) -> Result<(), Failure> {
         Response::Wire(wire) => output::json(&wire),
         Response::Rows(rows) => output::json(&serde_json::json!({ "rows": rows })),
         Response::Done => output::json(&serde_json::json!({ "done": true })),
+        Response::Document(document) => output::json(&document),
+        Response::Imported(imported) => output::json(&imported),
+        Response::Placeholders(placeholders) => output::json(&placeholders),
+        Response::Request(request) => output::json(&request),
+        Response::Requests(requests) => output::json(&requests),
+        Response::Operator(operator) => output::json(&operator),
+        Response::Operators(operators) => output::json(&operators),
+        Response::ApiToken(token) => output::json(&token),
+        Response::ApiTokens(tokens) => output::json(&tokens),
+        Response::Audit(entries) => output::json(&entries),
         Response::Refused(why) => Err(Failure::refused(why)),
     }
 }
@@ -147,9 +179,25 @@ fn print_plain(response: Response) -> Result<(), Failure> {
         Response::Applied(lines) => lines.iter().try_for_each(print_line),
         Response::Rows(rows) => output::line(&format!("{rows} rows")),
         Response::Done => output::line("done"),
-        other @ (Response::Token(_) | Response::Wire(_) | Response::Refused(_)) => {
-            print_json(other)
+        Response::Requests(requests) => {
+            let row = |request: &RequestView| {
+                let state = request.decision.as_ref();
+                let state = state.map_or("open", |decision| decision.outcome.as_str()).to_owned();
+                let bot = request.bot_id.clone();
+                vec![request.request_id.clone(), state, bot, request.comment.clone()]
+            };
+            let rows: Vec<_> = requests.iter().map(row).collect();
+            output::table(&["REQUEST", "STATE", "BOT ID", "COMMENT"], &rows)
         }
+        Response::Placeholders(placeholders) => {
+            let rows: Vec<_> = placeholders
+                .iter()
+                .map(|one| vec![one.placeholder_id.clone(), one.bot_id.clone(), one.name.clone()])
+                .collect();
+            output::table(&["PLACEHOLDER", "BOT ID", "NAME"], &rows)
+        }
+        // What has no plain form of its own is told as JSON.
+        other => print_json(other),
     }
 }
 

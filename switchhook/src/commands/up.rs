@@ -32,7 +32,11 @@ pub(crate) fn run(engines: &Engines, args: &Up) -> Result<(), Failure> {
         // With port 0 the system has chosen; from here on the settings tell the truth.
         settings.ingress.listen = local(&listener)?;
         settings.admin.listen = local(&admin)?;
-        let house = House { listener, demo: !args.no_demo };
+        let console = match settings.console.listen {
+            Some(address) => Some(process::bind("console.listen", address)?),
+            None => None,
+        };
+        let house = House { listener, console, demo: !args.no_demo };
         process::live(settings, admin, options, house).await
     })
 }
@@ -44,6 +48,7 @@ fn local(listener: &TcpListener) -> Result<SocketAddr, Failure> {
 /// All rooms under one roof.
 struct House {
     listener: TcpListener,
+    console: Option<TcpListener>,
     demo: bool,
 }
 
@@ -74,9 +79,15 @@ impl Rooms for House {
         dispatcher::start(dispatcher, &settings).await?;
         ingress::start(ingress, &settings, self.listener).await?;
         let urls = urls(&settings);
+        if let Some(listener) = self.console {
+            let mut settings = settings.clone();
+            settings.ingress.listen = reachable(settings.ingress.listen);
+            console::start(ground.clone(), &settings, listener);
+        }
         if settings.engines.postgres.is_none() {
             let (clock, entropy) = (ground.clock.clone(), ground.entropy.clone());
-            let desk = Desk::new(ground.store.clone(), clock, entropy, urls.host.clone());
+            let desk = Desk::new(ground.store.clone(), clock, entropy, urls.host.clone())
+                .with_two_people(settings.console.two_person);
             socket::serve(&ground, desk, &data)?;
         }
         tell(&ground, demo.as_mut(), &urls)?;

@@ -11,6 +11,8 @@ use shared::store::Store;
 use std::time::Duration;
 use tokio::time::Instant;
 
+pub(crate) use console::host_url;
+
 use super::execute::Desk;
 use super::{Request, Response, socket};
 
@@ -106,11 +108,5 @@ async fn tell<B: Broker, S: Store>(engine: &Engine<B, S>) {
 
 fn desk<B: Broker, S: Store>(settings: &Settings, engine: &Engine<B, S>) -> Desk<S> {
     Desk::new(engine.store.clone(), Clock::Real, Entropy::Real, host_url(settings))
-}
-
-/// Where clients reach ingress, by the settings.
-pub(crate) fn host_url(settings: &Settings) -> String {
-    let url = settings.ingress.public_url.as_ref().map(ToString::to_string);
-    let url = url.unwrap_or_else(|| format!("http://{}", settings.ingress.listen));
-    url.trim_end_matches('/').to_owned()
+        .with_two_people(settings.console.two_person)
 }

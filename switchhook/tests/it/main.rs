@@ -6,6 +6,7 @@ mod completions;
 mod doctor;
 mod documents;
 mod metrics;
+mod office;
 mod refusals;
 mod registry;
 mod rehearsals;

@@ -1,0 +1,217 @@
+//! From a call to the office and back.
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use shared::broker::Broker;
+use shared::domain::channel::{ChannelAction, ChannelState};
+use shared::registry::control::Kind;
+use shared::store::Store;
+
+use super::answer::{self, Reply};
+use super::call::Call;
+use super::table::{Action, Answer};
+use super::{Room, page};
+use crate::office::book;
+use crate::office::drafts::ChannelDraft;
+use crate::office::execute::Desk;
+use crate::office::find;
+use crate::office::operators::{ApiTokenView, OperatorView};
+use crate::office::problem::Problem;
+use crate::office::publish::Verdict;
+use crate::office::views::AppView;
+
+/// Why something is decided so.
+#[derive(Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Why {
+    #[serde(default)]
+    why: String,
+}
+
+/// A user on a channel: `from.id`, exactly.
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Whom {
+    user: String,
+}
+
+/// Which bot a bot inherits from; `null`: none.
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parent {
+    parent: Option<String>,
+}
+
+/// Carries a call out.
+pub(super) async fn answer<B: Broker, S: Store>(
+    room: &Room<B, S>,
+    call: &Call,
+) -> Result<Reply, Problem> {
+    let mut desk = room.desk.clone();
+    if call.route.takes_key() {
+        desk.once = call.once()?;
+    }
+    let value = done(&desk, call).await?;
+    let tagged = call.route.is_tagged();
+    Ok(match call.route.answer {
+        Answer::Made(_) => answer::one(StatusCode::CREATED, &value, true),
+        Answer::One(_) | Answer::Page(_) => answer::one(StatusCode::OK, &value, tagged),
+        Answer::Nothing => answer::nothing(),
+    })
+}
+
+async fn done<S: Store>(desk: &Desk<S>, call: &Call) -> Result<Value, Problem> {
+    let (actor, id) = (&call.actor, call.id());
+    match call.route.action {
+        Action::OpenApi => Ok(super::document()),
+        Action::Me => Ok(json!({
+            "name": actor.name, "operator": actor.person, "scopes": actor.scopes,
+        })),
+        Action::ListApps => apps(desk, call).await,
+        Action::AddApp => told(desk.add_app(actor, &call.body()?).await),
+        Action::GetApp => told(desk.app(id).await),
+        Action::ChangeApp => told(desk.change_app(actor, id, &call.body()?, call.expected()).await),
+        Action::RemoveApp => told(desk.remove_app(actor, id, call.expected()).await),
+        Action::RotateApp => told(desk.rotate(actor, id, &call.body_or_default()?).await),
+        Action::ListBots => bots(desk, call).await,
+        Action::AddBot => told(desk.add_bot(actor, &call.body()?).await),
+        Action::ImportBot => told(desk.import(actor, &call.body()?, call.word("name")).await),
+        Action::GetBot => told(desk.bot(id).await),
+        Action::ChangeBot => told(desk.change_bot(actor, id, &patch(call)?, call.expected()).await),
+        Action::RemoveBot => told(desk.remove_bot(actor, id, call.expected()).await),
+        Action::SetParent => {
+            let Parent { parent } = call.body()?;
+            told(desk.set_parent(actor, id, parent.as_deref()).await)
+        }
+        Action::ExportBot => told(desk.export(id).await),
+        Action::Publish => told(desk.publish(actor, id, &call.body()?).await),
+        action => of_channels(desk, call, action).await,
+    }
+}
+
+async fn of_channels<S: Store>(
+    desk: &Desk<S>,
+    call: &Call,
+    action: Action,
+) -> Result<Value, Problem> {
+    let (actor, id) = (&call.actor, call.id());
+    match action {
+        Action::ListChannels => channels(desk, call).await,
+        Action::AddChannel => {
+            let draft: ChannelDraft = call.body()?;
+            if draft.approve {
+                return Err(Problem::invalid("approve: publish the bot and let that be approved"));
+            }
+            told(desk.add_channel(actor, &draft, ChannelState::Draft).await)
+        }
+        Action::GetChannel => told(desk.channel(id).await),
+        Action::ChangeChannel => {
+            told(desk.change_channel(actor, id, &patch(call)?, call.expected()).await)
+        }
+        Action::RemoveChannel => told(desk.remove_channel(actor, id, call.expected()).await),
+        Action::ApproveChannel => told(desk.act(actor, id, ChannelAction::Approve).await),
+        Action::SuspendChannel => told(desk.act(actor, id, ChannelAction::Suspend).await),
+        Action::RotateSigning => told(desk.rotate_signing(actor, id).await),
+        Action::EraseUser => {
+            let Whom { user } = call.body()?;
+            desk.erase(actor, id, &user).await.map(|rows| json!({ "rows": rows }))
+        }
+        Action::Redrive => {
+            let Whom { user } = call.body()?;
+            desk.redrive(actor, id, &user).await.map(|rows| json!({ "rows": rows }))
+        }
+        Action::ListPlaceholders => {
+            let all = desk.placeholders(call.word("bot")).await?;
+            page::of(call, all.iter(), |one| one.placeholder_id.clone(), |one| Ok(json!(one)))
+        }
+        Action::Associate => told(desk.associate(actor, id, &call.body()?).await),
+        Action::RemovePlaceholder => told(desk.remove_placeholder(actor, id).await),
+        action => of_requests(desk, call, action).await,
+    }
+}
+
+async fn of_requests<S: Store>(
+    desk: &Desk<S>,
+    call: &Call,
+    action: Action,
+) -> Result<Value, Problem> {
+    let (actor, id) = (&call.actor, call.id());
+    let why = || call.body_or_default::<Why>().map(|body| body.why);
+    match action {
+        Action::ListRequests => requests(desk, call).await,
+        Action::GetRequest => told(desk.request(id).await),
+        Action::ApproveRequest => told(desk.judge(actor, id, Verdict::Approve, &why()?).await),
+        Action::RejectRequest => told(desk.judge(actor, id, Verdict::Reject, &why()?).await),
+        Action::WithdrawRequest => told(desk.judge(actor, id, Verdict::Withdraw, &why()?).await),
+        Action::ListOperators => {
+            let book = desk.book().await?;
+            let view = |record: &_| book::body::<OperatorView>(record);
+            page::of(call, book.all(Kind::Operator), |record| record.id.clone(), view)
+        }
+        Action::AddOperator => told(desk.add_operator(actor, &call.body()?).await),
+        Action::ChangeOperator => told(desk.change_operator(actor, id, &call.body()?).await),
+        Action::RemoveOperator => told(desk.remove_operator(actor, id).await),
+        Action::ListTokens => {
+            let all: Vec<ApiTokenView> = desk.api_tokens(actor).await?;
+            page::of(call, all.iter(), |one| one.token_id.clone(), |one| Ok(json!(one)))
+        }
+        Action::AddToken => told(desk.add_api_token(actor, &call.body()?).await),
+        Action::RemoveToken => told(desk.remove_api_token(actor, id).await),
+        Action::ListAudit => {
+            let (limit, before) = (more(call)?, call.cursor()?);
+            let all = desk.audit(actor, call.word("subject"), before.as_deref(), limit).await?;
+            page::read(call, all, |one| one.entry_id.clone())
+        }
+        _ => Err(Problem::invalid("this operation is not known here")),
+    }
+}
+
+fn told<T: Serialize>(result: Result<T, Problem>) -> Result<Value, Problem> {
+    let value = serde_json::to_value(result?);
+    value.map_err(|error| Problem::invalid(error.to_string()))
+}
+
+fn patch(call: &Call) -> Result<Map<String, Value>, Problem> {
+    call.body()
+}
+
+/// One more than a page shows.
+fn more(call: &Call) -> Result<u32, Problem> {
+    Ok(u32::try_from(call.limit()?).unwrap_or(u32::MAX).saturating_add(1))
+}
+
+async fn apps<S: Store>(desk: &Desk<S>, call: &Call) -> Result<Value, Problem> {
+    let book = desk.book().await?;
+    let apps = book.registry.apps.values();
+    page::of(call, apps, |app| app.client_id.to_string(), |app| Ok(AppView::of(app, false)))
+}
+
+async fn bots<S: Store>(desk: &Desk<S>, call: &Call) -> Result<Value, Problem> {
+    let book = desk.book().await?;
+    let bots = book.registry.bots.values();
+    page::of(call, bots, |bot| bot.id.to_string(), |bot| desk.bot_view(&book, bot))
+}
+
+async fn channels<S: Store>(desk: &Desk<S>, call: &Call) -> Result<Value, Problem> {
+    let book = desk.book().await?;
+    let bot = call.word("bot").map(|name| find::bot(&book.registry, name)).transpose()?;
+    let all = book.registry.channels.values();
+    let of_bot = all.filter(|channel| bot.as_ref().is_none_or(|bot| bot.id == channel.bot));
+    page::of(call, of_bot, |c| c.id.to_string(), |channel| desk.channel_view(&book, channel))
+}
+
+async fn requests<S: Store>(desk: &Desk<S>, call: &Call) -> Result<Value, Problem> {
+    match call.word("state") {
+        None | Some("open") => {
+            let all = desk.open_requests().await?;
+            page::of(call, all.iter(), |one| one.request_id.clone(), |one| Ok(json!(one)))
+        }
+        Some("decided") => {
+            let (limit, before) = (more(call)?, call.cursor()?);
+            let all = desk.decided_requests(before.as_deref(), limit).await?;
+            page::read(call, all, |one| one.request_id.clone())
+        }
+        Some(_) => Err(Problem::invalid("state: open or decided")),
+    }
+}

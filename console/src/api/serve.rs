@@ -1,0 +1,241 @@
+//! Connections and requests: bounded in number, size and time, before anything is believed.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, IF_MATCH};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use shared::broker::Broker;
+use shared::store::Store;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::answer::{self, Refusal, Reply};
+use super::call::Call;
+use super::table::{BASE, ROUTES, Route};
+use super::{Room, handlers, public};
+use crate::office::actor::Actor;
+use crate::office::problem::{Kind, Problem};
+
+/// Open connections; more wait in the kernel's backlog.
+const CONNECTIONS: usize = 256;
+const HEAD: Duration = Duration::from_secs(10);
+const BODY: Duration = Duration::from_secs(15);
+/// The longest that one connection is served.
+const CONNECTION: Duration = Duration::from_mins(10);
+const BODY_MAX: usize = 4 * 1024 * 1024;
+/// After an error of `accept` that is not one connection's own.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until the ground's life ends.
+pub(super) async fn serve<B: Broker, S: Store>(room: Arc<Room<B, S>>, listener: TcpListener) {
+    let (stop, life) = (room.ground.lifecycle.stop(), room.ground.lifecycle.clone());
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let accepting = async {
+        loop {
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            let room = Arc::clone(&room);
+            life.spawn(async move {
+                let _permit = permit;
+                connection(room, stream).await;
+            });
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        () = accepting => {}
+    }
+}
+
+async fn connection<B: Broker, S: Store>(room: Arc<Room<B, S>>, stream: TcpStream) {
+    let stop = room.ground.lifecycle.stop();
+    let service = service_fn(move |request| {
+        let room = Arc::clone(&room);
+        async move { Ok::<_, Infallible>(request_of(&room, request).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_headers(64);
+    let serving = http.serve_connection(TokioIo::new(stream), service);
+    let mut serving = std::pin::pin!(serving);
+    let ended = tokio::select! {
+        biased;
+        done = timeout(CONNECTION, &mut serving) => done.is_ok(),
+        () = stop.cancelled() => false,
+    };
+    if !ended {
+        // What has begun is finished; nothing new begins.
+        serving.as_mut().graceful_shutdown();
+        let _ = timeout(BODY, serving).await;
+    }
+}
+
+async fn request_of<B: Broker, S: Store>(room: &Room<B, S>, request: Request<Incoming>) -> Reply {
+    let (head, body) = request.into_parts();
+    let Ok(_place) = room.places.try_acquire() else { return Refusal::Busy.reply() };
+    match answered(room, &head, body).await {
+        Ok(reply) => reply,
+        Err(Failed::Edge(refusal)) => refusal.reply(),
+        Err(Failed::Office(problem)) => answer::refused(&problem),
+    }
+}
+
+/// Who said no.
+pub(super) enum Failed {
+    Edge(Refusal),
+    Office(Problem),
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Self {
+        Self::Edge(refusal)
+    }
+}
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        Self::Office(problem)
+    }
+}
+
+async fn answered<B: Broker, S: Store>(
+    room: &Room<B, S>,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Reply, Failed> {
+    if head.headers.get_all(HOST).iter().count() != 1 || head.uri.authority().is_some() {
+        return Err(Problem::invalid("the request names no host, or more than one place").into());
+    }
+    if head.uri.path() == public::PATH {
+        return public::answer(room, head, body).await;
+    }
+    let (route, parts) = route(head)?;
+    if route.is_public() {
+        return Ok(answer::one(http::StatusCode::OK, &super::document(), false));
+    }
+    let actor = holder(room, bearer(&head.headers)).await?;
+    if let Some(scope) = route.scope {
+        actor.need(scope)?;
+    }
+    let query = query(head, route)?;
+    let expected = expected(&head.headers, route)?;
+    let body = read(&head.headers, body).await?;
+    let key = head.headers.get("idempotency-key").filter(|_| route.takes_key());
+    let key = key.map(|value| value.to_str().unwrap_or_default().to_owned());
+    let call = Call { route, actor, parts, query, body, expected, key };
+    let reply = handlers::answer(room, &call).await?;
+    if *route.method != Method::GET {
+        room.tell().await;
+    }
+    Ok(reply)
+}
+
+fn route(head: &Parts) -> Result<(&'static Route, Vec<String>), Failed> {
+    let path = head.uri.path().strip_prefix(BASE).ok_or(Refusal::NoPath)?;
+    // A literal path wins over one with a part that varies.
+    let mut here: Vec<_> =
+        ROUTES.iter().filter_map(|route| Some((route, route.matches(path)?))).collect();
+    here.sort_by_key(|(_, parts)| parts.len());
+    let allowed = here.first().map(|(route, _)| route.method.as_str());
+    let found = here.into_iter().find(|(route, _)| *route.method == head.method);
+    let Some((route, raw)) = found else {
+        return Err(allowed.map_or(Refusal::NoPath, Refusal::Method).into());
+    };
+    let decoded = raw.iter().map(|part| decoded(part)).collect::<Option<Vec<_>>>();
+    Ok((route, decoded.ok_or(Refusal::NoPath)?))
+}
+
+/// Percent-decoded; names may stand for ids.
+fn decoded(part: &str) -> Option<String> {
+    let text = format!("http://x/?{}", part.replace('+', "%2B").replace(['&', '='], "%26"));
+    if part.contains(['&', '=', '#', '?']) {
+        return None;
+    }
+    let url = url::Url::parse(&text).ok()?;
+    let (word, _) = url.query_pairs().next()?;
+    (!word.contains('\u{fffd}') && !word.contains('\0')).then(|| word.into_owned())
+}
+
+fn query(head: &Parts, route: &Route) -> Result<BTreeMap<String, String>, Problem> {
+    let text = format!("http://x/?{}", head.uri.query().unwrap_or_default());
+    let url = url::Url::parse(&text).map_err(|_| Problem::invalid("the query cannot be read"))?;
+    let mut words = BTreeMap::new();
+    for (word, value) in url.query_pairs() {
+        if !route.query.contains(&word.as_ref()) {
+            return Err(Problem::invalid(format!("the query: {word:?} means nothing here")));
+        }
+        if value.contains('\0') || words.insert(word.to_string(), value.into_owned()).is_some() {
+            return Err(Problem::invalid(format!("the query: {word:?} is given twice, or wrong")));
+        }
+    }
+    Ok(words)
+}
+
+fn expected(headers: &HeaderMap, route: &Route) -> Result<Option<String>, Failed> {
+    if !route.wants_match() {
+        return Ok(None);
+    }
+    let mut given = headers.get_all(IF_MATCH).iter();
+    let (Some(value), None) = (given.next(), given.next()) else {
+        return Err(Refusal::NoMatch.into());
+    };
+    let text = value.to_str().unwrap_or_default();
+    if text == "*" {
+        return Ok(None);
+    }
+    // A weak tag never matches (RFC 9110 §13.1.1); neither does what is no tag at all.
+    let tag = text.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+    Ok(Some(tag.unwrap_or_default().to_owned()))
+}
+
+/// The token of a request.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+pub(super) async fn holder<B: Broker, S: Store>(
+    room: &Room<B, S>,
+    token: Option<&str>,
+) -> Result<Actor, Failed> {
+    let token = token.filter(|token| token.len() <= 1_024).ok_or(Refusal::NoToken)?;
+    let holder = room.desk.holder(token).await?;
+    Ok(holder.ok_or(Refusal::NoToken)?)
+}
+
+pub(super) async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Failed> {
+    let reading = timeout(BODY, Limited::new(body, BODY_MAX).collect());
+    let bytes = match reading.await {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return Err(Refusal::TooLarge.into());
+        }
+        Ok(Err(_)) => {
+            return Err(Problem::new(Kind::Invalid, "the body cannot be read").into());
+        }
+        Err(_) => return Err(Refusal::TooSlow.into()),
+    };
+    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = media.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let plain = ["application/json", "application/merge-patch+json"];
+    if !bytes.is_empty() && !plain.iter().any(|known| media.eq_ignore_ascii_case(known)) {
+        return Err(Refusal::MediaType.into());
+    }
+    Ok(bytes)
+}

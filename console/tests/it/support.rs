@@ -1,0 +1,95 @@
+//! An office of the test's own.
+
+pub(crate) mod api;
+
+use console::office::actor::{Actor, Role, Scope};
+use console::office::drafts::ChannelDraft;
+use console::office::execute::Desk;
+use console::office::operators::OperatorDraft;
+use console::office::problem::{Kind, Problem};
+use console::office::views::ChannelView;
+use serde_json::{Map, Value, json};
+use shared::clock::Clock;
+use shared::domain::channel::ChannelState;
+use shared::entropy::Entropy;
+use shared::registry::{Channel, RegistryStore as _};
+use shared::sqlite::Database;
+use shared::store::sqlite::Sqlite;
+use shared::vault::Vault;
+
+pub(crate) type TestDesk = Desk<Sqlite>;
+
+pub(crate) const PASSWORD: &str = "a password of many bytes";
+
+/// Ends when dropped.
+pub(crate) struct World {
+    pub(crate) desk: TestDesk,
+    pub(crate) ann: Actor,
+    pub(crate) bob: Actor,
+    pub(crate) dev: Actor,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    /// Two admins, a developer, an app and a bot: `shop` and `clerk`.
+    pub(crate) async fn start(two_person: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(folder.path(), Clock::Real).await.unwrap();
+        let store = Sqlite::new(&database, Vault::new(&[7; 32], Entropy::Real));
+        let url = "https://hooks.example".to_owned();
+        let desk = Desk::new(store, Clock::Real, Entropy::Real, url).with_two_people(two_person);
+        let local = Actor::command_line();
+        desk.add_app(&local, &from(json!({"name": "shop"}))).await.unwrap();
+        desk.add_bot(&local, &from(json!({"name": "clerk"}))).await.unwrap();
+        let [ann, bob] = ["ann", "bob"].map(|name| actor(name, Role::Admin));
+        Self { desk, ann, bob, dev: actor("dev", Role::Developer), _folder: folder }
+    }
+
+    /// A draft of a channel of the bot.
+    pub(crate) async fn channel(&self, name: &str, more: Value) -> ChannelView {
+        let mut draft = json!({"bot": "clerk", "app": "shop", "name": name});
+        draft.as_object_mut().unwrap().extend(map(more));
+        let draft: ChannelDraft = from(draft);
+        self.desk.add_channel(&self.dev, &draft, ChannelState::Draft).await.unwrap()
+    }
+
+    /// What rooms see.
+    pub(crate) async fn runs(&self, id: &str) -> Channel {
+        let registry = self.desk.store.registry().await.unwrap();
+        registry.channels[&id.into()].as_ref().clone()
+    }
+
+    /// Publishes by the developer, approved by an admin.
+    pub(crate) async fn publish(&self, channels: &[&str]) {
+        let asked = self.desk.publish(&self.dev, "clerk", &selection(channels)).await.unwrap();
+        let verdict = console::office::publish::Verdict::Approve;
+        self.desk.judge(&self.ann, &asked.request_id, verdict, "").await.unwrap();
+    }
+}
+
+pub(crate) fn selection(channels: &[&str]) -> console::office::publish::PublishDraft {
+    from(json!({ "channels": channels }))
+}
+
+pub(crate) fn operator(name: &str, role: Role) -> OperatorDraft {
+    OperatorDraft { name: name.to_owned(), role, password: Some(PASSWORD.to_owned()) }
+}
+
+pub(crate) fn actor(name: &str, role: Role) -> Actor {
+    let scopes = Scope::ALL.into_iter().filter(|scope| role.may(*scope)).collect();
+    Actor { name: name.to_owned(), person: name.to_owned(), scopes }
+}
+
+pub(crate) fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+pub(crate) fn map(value: Value) -> Map<String, Value> {
+    from(value)
+}
+
+pub(crate) fn refused<T>(result: Result<T, Problem>, kind: Kind) -> String {
+    let problem = result.err().expect("refused");
+    assert_eq!(problem.kind, kind, "{problem}");
+    problem.words
+}
