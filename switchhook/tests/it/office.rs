@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::support::Data;
+use std::time::Duration;
+
+use crate::support::{Data, Up, eventually, http, say};
 
 fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}")).to_owned()
@@ -74,4 +76,51 @@ fn operators_and_tokens_are_made_and_removed_and_their_secrets_shown_once() {
     assert!(code == 65 && why.contains("last admin"), "{why}");
     let (code, _) = data.fails(&["operator", "add", "--name", "bob", "--role", "king"]);
     assert_eq!(code, 64);
+}
+
+/// Where `up` says that it serves the admin API.
+fn api(up: &Up) -> Option<String> {
+    let log = up.log();
+    let line = log.lines().find(|line| line.contains("the admin API is served"))?;
+    let from = line.find("127.0.0.1:")?;
+    let address: String =
+        line[from..].chars().take_while(|c| c.is_ascii_digit() || ['.', ':'].contains(c)).collect();
+    Some(format!("http://{address}/api/admin/v1"))
+}
+
+#[tokio::test]
+async fn a_channel_is_refused_until_it_is_approved_through_the_api_and_then_answers_at_once() {
+    let data = Data::new().set("console.listen", "127.0.0.1:0");
+    let up = data.up(&["--no-demo"]).await;
+    let api = eventually("the admin API", async || api(&up)).await;
+    data.json(&["operator", "add", "--name", "ann", "--role", "admin"]);
+    let scopes = "read,configure,approve";
+    let token = ["api-token", "add", "--name", "ci", "--operator", "ann", "--scopes", scopes];
+    let token = text(&data.json(&token), "token");
+    let ask = async |path: &str, body: &str| {
+        let headers =
+            [format!("Authorization: Bearer {token}"), "Content-Type: application/json".to_owned()];
+        let answer = http("POST", &format!("{api}{path}"), &headers, body).await;
+        assert!([200, 201].contains(&answer.status), "{path}: {answer:?}");
+        serde_json::from_str::<Value>(&answer.body).unwrap()
+    };
+    ask("/apps", r#"{"name":"shop"}"#).await;
+    ask("/bots", r#"{"name":"clerk"}"#).await;
+    let channel = ask("/channels", r#"{"bot":"clerk","app":"shop","name":"web"}"#).await;
+    let url = text(&channel, "url");
+    let client = data.run(&["token", "--app", "shop"]).trim().to_owned();
+    let request = ask("/bots/clerk/publish-requests", r#"{"channels":["web"]}"#).await;
+    let refused = async || {
+        let answer = say(&url, &client, "ann", "hi").await;
+        (answer.status == 403 && answer.body.contains("awaiting approval")).then_some(())
+    };
+    eventually("a refusal in words", refused).await;
+    let id = text(&request, "request_id");
+    ask(&format!("/publish-requests/{id}/approve"), "{}").await;
+    let approved = tokio::time::Instant::now();
+    let answers = async || (say(&url, &client, "ann", "hi").await.status == 200).then_some(());
+    eventually("an answer", answers).await;
+    // Unannounced, it would be read after half a minute.
+    assert!(approved.elapsed() < Duration::from_secs(5), "{:?}", approved.elapsed());
+    assert_eq!(up.stop().await, Some(0));
 }
