@@ -11,6 +11,7 @@ mod tell;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use shared::broker::{Broker, Job};
@@ -45,6 +46,9 @@ pub(crate) struct Work {
     redelivered: bool,
     /// The job as it came, for parking.
     sealed: Bytes,
+    arrived: Instant,
+    /// How long it was behind earlier turns of its conversation.
+    behind: Duration,
     _held: Held,
 }
 
@@ -101,13 +105,16 @@ where
             traceparent,
             redelivered: job.redelivered,
             sealed: job.body.clone(),
+            arrived: Instant::now(),
+            behind: Duration::ZERO,
             _held: held,
         };
         Ok((work.key.id(), work))
     }
 
-    async fn handle(&self, memory: &mut Memory, work: Work, run: &Run<Work>) -> Fate {
+    async fn handle(&self, memory: &mut Memory, mut work: Work, run: &Run<Work>) -> Fate {
         fault::point(Point::TurnTaken);
+        work.behind = work.arrived.elapsed();
         let span =
             tracing::info_span!("turn", turn.id = %work.turn.id, traceparent = work.traceparent);
         match self.0.serve(memory, &work, run).instrument(span).await {
@@ -150,11 +157,11 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             let ran = self.run(memory, work, &conversation, run).await?;
             fault::point(Point::TurnRan);
             match self.commit(work, &conversation, ran, misses, run).await? {
-                End::Committed(committed, step) => {
+                End::Committed(committed, done) => {
                     fault::point(Point::TurnCommitted);
-                    self.tell(work, committed, &step).await;
+                    self.tell(work, committed, &done).await;
                     fault::point(Point::TurnTold);
-                    memory.remember(work.turn.id, &conversation, committed, step);
+                    memory.remember(work.turn.id, &conversation, committed, done.step);
                     break;
                 }
                 End::Moved(now) => {

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -83,12 +83,14 @@ impl Manners {
 struct Shared {
     history: History,
     manners: Manners,
-    served: AtomicU64,
+    posts: AtomicU64,
+    down: AtomicBool,
 }
 
 /// Ends when dropped.
 pub struct Endpoint {
     pub address: SocketAddr,
+    shared: Arc<Shared>,
     _server: JoinSet<()>,
 }
 
@@ -96,10 +98,16 @@ impl Endpoint {
     pub async fn start(history: History, manners: Manners) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { history, manners, served: AtomicU64::new(0) });
+        let (posts, down) = (AtomicU64::new(0), AtomicBool::new(false));
+        let shared = Arc::new(Shared { history, manners, posts, down });
         let mut server = JoinSet::new();
-        server.spawn(accept(listener, shared));
-        Ok(Self { address, _server: server })
+        server.spawn(accept(listener, Arc::clone(&shared)));
+        Ok(Self { address, shared, _server: server })
+    }
+
+    /// Answers every POST with 503 from now on, or no longer.
+    pub fn down(&self, down: bool) {
+        self.shared.down.store(down, Ordering::Relaxed);
     }
 
     /// Where a tenant's answers go.
@@ -157,7 +165,9 @@ impl Shared {
         let Some(id) = head.headers.get("webhook-id").and_then(|id| id.to_str().ok()) else {
             return Some(StatusCode::BAD_REQUEST);
         };
-        let answer = self.manners.answer(self.served.fetch_add(1, Ordering::Relaxed) + 1);
+        let manners = self.manners.answer(self.posts.fetch_add(1, Ordering::Relaxed) + 1);
+        let down = self.down.load(Ordering::Relaxed);
+        let answer = if down { Answer::Unavailable } else { manners };
         self.write_down(said, id, &body, answer, stranger);
         match answer {
             Answer::Reset => return None,

@@ -9,5 +9,6 @@ pub mod history;
 pub mod journal;
 pub mod load;
 pub mod nemesis;
+pub mod overload;
 pub mod rig;
 pub mod torture;

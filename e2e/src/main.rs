@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
+use e2e::overload::{self, Overload};
 use e2e::torture::{self, Torture};
 
 #[derive(Parser)]
@@ -15,14 +16,24 @@ struct Args {
 enum Command {
     /// Load, faults from a seed, and a verdict: exit status 0 only when it is VALID.
     Torture(Torture),
+    /// Up to ten times the capacity: exit status 0 only when every promise of overload is kept.
+    Overload(Overload),
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let Command::Torture(torture) = Args::parse().command;
-    let outcome = torture::run(&torture).await?;
-    say(&outcome.line());
-    ensure!(outcome.green(), "see {}", torture.out.join("report.html").display());
+    match Args::parse().command {
+        Command::Torture(torture) => {
+            let outcome = torture::run(&torture).await?;
+            say(&outcome.line());
+            ensure!(outcome.green(), "see {}", torture.out.join("report.html").display());
+        }
+        Command::Overload(overload) => {
+            let outcome = overload::run(&overload).await?;
+            say(&outcome.table());
+            ensure!(outcome.green(), "promises are broken");
+        }
+    }
     Ok(())
 }
 

@@ -33,7 +33,7 @@ pub struct Rig {
     /// What stands before the ingresses, where something does.
     pub balancer: Option<Proxy>,
     _bot: AppendBot,
-    _endpoint: Endpoint,
+    pub endpoint: Endpoint,
 }
 
 /// What a run may want otherwise.
@@ -45,6 +45,8 @@ pub struct Options {
     pub thinks: Duration,
     /// How much longer at most, told by the message.
     pub thinks_more: Duration,
+    /// Turns of a bot at once, in each dispatcher.
+    pub permits: u32,
     /// The deadline of one POST.
     pub post_deadline: &'static str,
     /// More settings of the product.
@@ -63,6 +65,7 @@ impl Default for Options {
             binary: None,
             thinks: Duration::ZERO,
             thinks_more: Duration::ZERO,
+            permits: 128,
             post_deadline: "15s",
             settings: Vec::new(),
             mirrored: false,
@@ -87,9 +90,8 @@ impl Rig {
         let bot = AppendBot::start(thinks, history.clone()).await?;
         let endpoint = Endpoint::start(history.clone(), manners.into()).await?;
         let tenants = if options.mirrored { 2 } else { 1 };
-        let registry: String = (0..tenants)
-            .map(|n| registry(n, &bot.url(n), &endpoint.url(n), options.post_deadline))
-            .collect();
+        let registry: String =
+            (0..tenants).map(|n| registry(n, &bot.url(n), &endpoint.url(n), &options)).collect();
         let mut settings = vec![("egress.allow", "127.0.0.0/8"), ("log.level", "info")];
         settings.extend(options.settings);
         let binary = options.binary.map_or_else(binary, Ok)?;
@@ -111,7 +113,7 @@ impl Rig {
             mirror,
             balancer,
             _bot: bot,
-            _endpoint: endpoint,
+            endpoint,
         })
     }
 
@@ -257,7 +259,8 @@ pub fn binary() -> Result<PathBuf> {
 }
 
 /// What one tenant brings: an app, a bot, two channels.
-fn registry(tenant: usize, bot: &str, endpoint: &str, post_deadline: &str) -> String {
+fn registry(tenant: usize, bot: &str, endpoint: &str, options: &Options) -> String {
+    let Options { permits, post_deadline, .. } = options;
     let (client_id, bot_id, instance) =
         (id("cs", tenant, 2), id("st", tenant, 2), id("ivrInst", tenant, 3));
     let access_token = access_token(tenant);
@@ -273,7 +276,7 @@ name = "append-{tenant}"
 id = "{bot_id}"
 http = "{bot}"
 http_attempts = 3
-permits = 128
+permits = {permits}
 
 [[channels]]
 name = "sync"

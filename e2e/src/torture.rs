@@ -131,7 +131,8 @@ pub async fn run(torture: &Torture) -> Result<Outcome> {
         ..Options::default()
     };
     let rig =
-        Rig::start_with(ground.shape().await?, Manners::Seeded(torture.seed), options).await?;
+        Rig::start_with(ground.shape([2, 3, 3]).await?, Manners::Seeded(torture.seed), options)
+            .await?;
     let plan = Plan {
         first: 0,
         conversations: torture.conversations,

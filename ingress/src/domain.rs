@@ -6,5 +6,6 @@ pub(crate) mod admit;
 pub(crate) mod auth;
 pub(crate) mod framing;
 pub(crate) mod json;
+pub(crate) mod limit;
 pub(crate) mod refusal;
 pub(crate) mod trace;

@@ -10,6 +10,7 @@ mod domain;
 mod error;
 mod jwt;
 mod limiter;
+mod limits;
 mod metrics;
 mod replies;
 mod room;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use shared::broker::Broker;
 use shared::domain::ids::{ClientId, TurnId};
 use shared::store::Store;
-use shared::wire::jobs::Replies;
+use shared::wire::jobs::{Replies, Reply};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -37,8 +37,8 @@ pub(crate) async fn take<B: Broker, S: Store>(
         let Some(body) = body else { return };
         match Replies::open(&room.ground.keys, &body) {
             Ok(Replies(replies)) => {
-                for (turn, reply) in replies {
-                    if !room.waiters.answer(turn, &reply) {
+                for Reply { turn, answer, spent } in replies {
+                    if !room.waiters.answer(turn, &(answer, spent)) {
                         room.metrics.late_replies.inc();
                     }
                 }
@@ -79,7 +79,7 @@ async fn look_up<B: Broker, S: Store>(room: &Room<B, S>, turns: &[(ClientId, Tur
     match tokio::time::timeout(room.config.store_deadline, asked).await {
         Ok(Ok(settled)) => {
             for (turn, settled) in settled {
-                if room.waiters.answer(turn, &settled.reply) {
+                if room.waiters.answer(turn, &(settled.reply, None)) {
                     room.metrics.rescued_replies.inc();
                 }
             }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::limiter::{Conversations, FORGET_EVERY, Failures};
+use crate::limits::Limits;
 use crate::metrics::{Metrics, Timings};
 use crate::saturation::Saturation;
 use crate::shares::Shares;
@@ -34,6 +35,8 @@ pub(crate) struct Room<B, S> {
     pub(crate) timings: Timings,
     pub(crate) waiters: Waiters,
     pub(crate) saturation: Saturation,
+    /// Synchronous turns under way, by bot and app.
+    pub(crate) limits: Limits,
     pub(crate) conversations: Conversations,
     pub(crate) failures: Failures,
     /// Turns that may wait for a confirm or a reply.
@@ -60,6 +63,7 @@ impl<B: Broker, S: Store> Room<B, S> {
             timings: Timings::new(&metrics),
             waiters: Waiters::new(metrics.waiters.clone()),
             saturation: Saturation::new(metrics.saturated_bots.clone()),
+            limits: Limits::new(u32::try_from(config.in_flight_max).unwrap_or(u32::MAX)),
             conversations: Conversations::default(),
             failures: Failures::new(config.failures_per_minute),
             in_flight: Semaphore::new(config.in_flight_max),
@@ -111,6 +115,7 @@ pub(crate) async fn forget<B: Broker, S: Store>(room: Arc<Room<B, S>>) {
             tokio::time::sleep(FORGET_EVERY).await;
             room.conversations.forget();
             room.failures.forget();
+            room.limits.forget();
         }
     };
     tokio::select! {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use prometheus::IntGauge;
 use shared::broker::ReplyAddress;
 use shared::domain::ids::{ClientId, TurnId};
+use shared::wire::jobs::Spent;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -23,6 +24,9 @@ pub(crate) struct Waiters {
     gauge: IntGauge,
 }
 
+/// What a waiter gets: the body, and where the turn's time went, if that is known.
+pub(crate) type Answer = (Bytes, Option<Spent>);
+
 type Shard = HashMap<TurnId, Vec<Entry>>;
 
 #[derive(Debug)]
@@ -31,7 +35,7 @@ struct Entry {
     client: ClientId,
     address: ReplyAddress,
     since: Instant,
-    reply_tx: oneshot::Sender<Bytes>,
+    reply_tx: oneshot::Sender<Answer>,
 }
 
 /// One request's place in the set; it leaves when this is dropped.
@@ -40,7 +44,7 @@ pub(crate) struct Waiter<'w> {
     waiters: &'w Waiters,
     turn: TurnId,
     id: u64,
-    reply_rx: oneshot::Receiver<Bytes>,
+    reply_rx: oneshot::Receiver<Answer>,
 }
 
 impl Waiters {
@@ -64,12 +68,12 @@ impl Waiters {
     }
 
     /// Hands a reply to everybody who waits for it; says whether anybody did.
-    pub(crate) fn answer(&self, turn: TurnId, reply: &Bytes) -> bool {
+    pub(crate) fn answer(&self, turn: TurnId, answer: &Answer) -> bool {
         let entries = self.shard(turn).remove(&turn).unwrap_or_default();
         let mut taken = false;
         for entry in entries {
             self.gauge.dec();
-            taken |= entry.reply_tx.send(reply.clone()).is_ok();
+            taken |= entry.reply_tx.send(answer.clone()).is_ok();
         }
         taken
     }
@@ -100,7 +104,7 @@ impl Waiters {
 
 impl Waiter<'_> {
     /// The reply, when it comes. Cancel safe; not to be called again once it has come.
-    pub(crate) async fn reply(&mut self) -> Bytes {
+    pub(crate) async fn reply(&mut self) -> Answer {
         match (&mut self.reply_rx).await {
             Ok(reply) => reply,
             // The set outlives its waiters and only lets go of an entry with a reply.
@@ -138,6 +142,9 @@ mod tests {
     fn turn(number: u128) -> TurnId {
         TurnId::new(uuid::Uuid::from_u128(number))
     }
+    fn r() -> Answer {
+        (Bytes::from_static(b"r"), None)
+    }
     fn at(address: &str) -> ReplyAddress {
         ReplyAddress(address.to_owned())
     }
@@ -149,9 +156,9 @@ mod tests {
         let mut second = set.register(turn(1), "cs".into(), at("a"));
         let other = set.register(turn(2), "cs".into(), at("a"));
         assert_eq!(set.gauge.get(), 3);
-        assert!(set.answer(turn(1), &Bytes::from_static(b"r")));
-        assert_eq!((first.reply().await, second.reply().await), ("r".into(), "r".into()));
-        assert!(!set.answer(turn(1), &Bytes::from_static(b"r")));
+        assert!(set.answer(turn(1), &r()));
+        assert_eq!((first.reply().await, second.reply().await), (r(), r()));
+        assert!(!set.answer(turn(1), &r()));
         drop((first, second, other));
         assert_eq!(set.gauge.get(), 0);
     }
@@ -163,11 +170,11 @@ mod tests {
         let mut second = set.register(turn(1), "cs".into(), at("a"));
         drop(first);
         assert_eq!(set.gauge.get(), 1);
-        assert!(set.answer(turn(1), &Bytes::from_static(b"r")));
-        assert_eq!(second.reply().await, "r");
+        assert!(set.answer(turn(1), &r()));
+        assert_eq!(second.reply().await, r());
         drop(second);
         assert_eq!(set.gauge.get(), 0);
-        assert!(!set.answer(turn(1), &Bytes::from_static(b"r")));
+        assert!(!set.answer(turn(1), &r()));
     }
 
     #[tokio::test]

@@ -100,7 +100,8 @@ pub(crate) async fn listen(world: World, broker: SimBroker, keys: Keys) {
     let Some(mut replies) = broker.replies() else { return };
     while let Some(sealed) = replies.recv().await {
         let Ok(opened) = Replies::open(&keys, &sealed) else { continue };
-        world.lock().history.replies.extend(opened.0);
+        let answers = opened.0.into_iter().map(|reply| (reply.turn, reply.answer));
+        world.lock().history.replies.extend(answers);
         world.changed();
     }
 }

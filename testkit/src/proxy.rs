@@ -2,10 +2,13 @@
 //! that is told where to route.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,6 +26,8 @@ struct Way {
     /// Ports of 127.0.0.1, taken in turn.
     targets: Mutex<Vec<u16>>,
     next: AtomicUsize,
+    /// In milliseconds, for each piece of each direction.
+    delay: AtomicU64,
     /// Counts the cuts; each connection ends with the next one.
     cuts: watch::Sender<u64>,
 }
@@ -35,6 +40,7 @@ impl Proxy {
         let way = Arc::new(Way {
             targets: Mutex::new(targets),
             next: AtomicUsize::new(0),
+            delay: AtomicU64::new(0),
             cuts: watch::Sender::new(0),
         });
         let mut server = JoinSet::new();
@@ -49,6 +55,12 @@ impl Proxy {
     /// Where new connections go from now on. Those that are open stay.
     pub fn route(&self, targets: Vec<u16>) {
         *self.way.targets.lock().unwrap_or_else(PoisonError::into_inner) = targets;
+    }
+
+    /// Holds every piece up for so long on its way, in both directions.
+    pub fn delay(&self, by: Duration) {
+        let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.way.delay.store(ms, Ordering::Relaxed);
     }
 
     /// Ends every open connection; new ones are taken at once.
@@ -72,17 +84,38 @@ async fn accept(listener: TcpListener, way: Arc<Way>) {
     }
 }
 
-async fn carry(mut client: TcpStream, way: Arc<Way>, mut cuts: watch::Receiver<u64>) {
-    let Some(mut server) = way.connect().await else { return };
+async fn carry(client: TcpStream, way: Arc<Way>, mut cuts: watch::Receiver<u64>) {
+    let Some(server) = way.connect().await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let (client_read, client_write) = client.into_split();
+    let (server_read, server_write) = server.into_split();
+    let both = async {
+        tokio::join!(way.pump(client_read, server_write), way.pump(server_read, client_write))
+    };
     tokio::select! {
         biased;
         _ = cuts.changed() => {}
-        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+        _ = both => {}
     }
 }
 
 impl Way {
+    /// One direction, until its source ends or either side fails.
+    async fn pump(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(n @ 1..) = from.read(&mut buffer).await {
+            let delay = self.delay.load(Ordering::Relaxed);
+            if delay > 0 {
+                tokio::time::sleep(Duration::from_millis(delay)).await;
+            }
+            if to.write_all(&buffer[..n]).await.is_err() {
+                break;
+            }
+        }
+        // The other side may have gone first.
+        let _ = to.shutdown().await;
+    }
+
     /// The first target in turn that answers.
     async fn connect(&self) -> Option<TcpStream> {
         let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner).clone();

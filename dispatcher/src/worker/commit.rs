@@ -20,7 +20,7 @@ use crate::room::Room;
 /// How it ended.
 #[derive(Debug)]
 pub(super) enum End {
-    Committed(Committed, Step),
+    Committed(Committed, Box<Done>),
     /// The state that the run was based on is no more; this is the present one.
     Moved(Conversation),
     /// The inbox has it.
@@ -49,7 +49,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
             self.count(&result);
             let error = match result {
-                Ok(committed) => return Ok(End::Committed(committed, done.step)),
+                Ok(committed) => return Ok(End::Committed(committed, Box::new(done))),
                 Err(CommitError::Refused(why)) => {
                     tracing::error!(
                         outcome = %done.step.outcome,

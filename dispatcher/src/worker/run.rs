@@ -12,6 +12,7 @@ use shared::lanes::Run;
 use shared::lanes::permits::Permit;
 use shared::registry::{self, Channel, Compatibility, RegistryError, RegistryStore};
 use shared::store::{Conversation, StoreError, Turns};
+use shared::wire::jobs::Spent;
 use tokio::time::Instant;
 
 use super::danger::Right;
@@ -33,6 +34,8 @@ pub(super) struct Done {
     pub(super) took: Duration,
     /// Between the turn's id and the start of its run.
     pub(super) queued: Duration,
+    /// `None` when the bot was not called.
+    pub(super) spent: Option<Spent>,
 }
 
 /// Whose turn it is.
@@ -72,8 +75,11 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             },
         );
         let mut took = Duration::ZERO;
+        let mut spent = None;
         let mut ran = Ran::unavailable();
+        let asked = Instant::now();
         if let Some(_permit) = self.permit(&parties.bot, run).await? {
+            let waited = asked.elapsed();
             let _held = match self.right_to_run(memory, work, run).await? {
                 Right::Run(held) => held,
                 Right::Never(why) => return Ok(self.parked(work, conversation, &why)),
@@ -86,6 +92,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                     opened.dialog = None;
                 }
                 took = began.elapsed();
+                spent = Some(Spent { own: work.behind + took, waited });
                 self.metrics.bot_seconds.observe(took.as_secs_f64());
                 if ticket.ended(matches!(ran, Ran::Well { .. })) {
                     self.metrics.breakers_opened.inc();
@@ -99,7 +106,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         let step = step::after(ran, &opened, &error_message, reader);
         let queued = self.queued(work).saturating_sub(took);
         self.metrics.queue_seconds.observe(queued.as_secs_f64());
-        Ok(Done { step, opened, error_message, compatibility, took, queued })
+        Ok(Done { step, opened, error_message, compatibility, took, queued, spent })
     }
 
     /// `None`: the bot is to be answered for.
@@ -205,6 +212,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             compatibility,
             took: Duration::ZERO,
             queued: self.queued(work),
+            spent: None,
         }
     }
 

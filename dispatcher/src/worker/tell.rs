@@ -10,24 +10,25 @@ use shared::domain::turn::Mode;
 use shared::registry::{self, RegistryStore};
 use shared::store::{Committed, SettledTurn, Turns};
 use shared::topology::Queue;
-use shared::wire::jobs::{DeliveryJob, Fresh};
+use shared::wire::jobs::{DeliveryJob, Fresh, Reply, Spent};
 use shared::wire::v1;
 
 use super::Work;
+use super::run::Done;
 use crate::bots::Bot;
 use crate::dead;
-use crate::domain::step::Step;
 use crate::room::Room;
 
 /// A larger body is read from its row: bells wait in buffers.
 const FRESH_MAX: usize = 16 * 1024;
 
 impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
-    pub(super) async fn tell(&self, work: &Work, committed: Committed, step: &Step) {
+    pub(super) async fn tell(&self, work: &Work, committed: Committed, done: &Done) {
+        let step = &done.step;
         let outcome = step.outcome.as_str();
         self.metrics.outcomes.with_label_values(&[outcome]).inc();
         tracing::debug!(outcome, "a turn is settled");
-        self.answer(work, step.reply.clone()).await;
+        self.answer(work, step.reply.clone(), done.spent).await;
         if let Some(body) = step.deliveries.first().filter(|_| committed.head) {
             let place = Place { conversation: work.key.id(), number: committed.first_delivery };
             let delivery = Delivery {
@@ -53,7 +54,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         // Of an erased turn nothing is left to say.
         let silence = || v1::sync_body(&[], false, None);
         let reply = if settled.reply.is_empty() { silence() } else { settled.reply.clone() };
-        self.answer(work, reply).await;
+        self.answer(work, reply, None).await;
         if work.turn.mode == Mode::Async {
             match self.store.unsettled(work.key.id(), work.turn.id).await {
                 Ok(unsettled) => {
@@ -73,12 +74,13 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         self.metrics.strays.inc();
         let texts = [registry::Bot::ERROR_MESSAGE.to_owned()];
         let single = self.compatibility(work).single_as_string;
-        self.answer(work, v1::sync_body(&texts, single, None)).await;
+        self.answer(work, v1::sync_body(&texts, single, None), None).await;
     }
 
-    async fn answer(&self, work: &Work, reply: Bytes) {
+    async fn answer(&self, work: &Work, answer: Bytes, spent: Option<Spent>) {
         if let Some(to) = &work.reply_to {
-            self.replier.send(ReplyAddress(to.clone()), work.turn.id, reply).await;
+            let reply = Reply { turn: work.turn.id, answer, spent };
+            self.replier.send(ReplyAddress(to.clone()), reply).await;
         }
     }
 

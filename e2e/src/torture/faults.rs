@@ -1,5 +1,6 @@
 //! The nemesis: every fault, whom it strikes, and when it was over.
 
+mod engines;
 mod rooms;
 
 use std::time::Duration;
@@ -21,6 +22,14 @@ pub enum Fault {
     Freeze,
     /// The broker is killed or stopped, and started again.
     Broker,
+    /// The broker is stopped in its tracks (SIGSTOP), longer than any deadline; SIGCONT.
+    Stall,
+    /// Every piece of the way to and from the database is held up.
+    Slow,
+    /// The endpoint answers every POST with 503.
+    Outage,
+    /// Every process is killed at once, and started again.
+    Together,
     /// PostgreSQL is killed and started again.
     Postgres,
     /// Every backend of PostgreSQL is terminated.
@@ -43,6 +52,10 @@ impl Fault {
                 Self::Kill,
                 Self::Freeze,
                 Self::Broker,
+                Self::Stall,
+                Self::Slow,
+                Self::Outage,
+                Self::Together,
                 Self::Postgres,
                 Self::Terminate,
                 Self::Cut,
@@ -59,6 +72,10 @@ impl Fault {
             Self::Kill => "kill",
             Self::Freeze => "freeze",
             Self::Broker => "broker",
+            Self::Stall => "stall",
+            Self::Slow => "slow",
+            Self::Outage => "outage",
+            Self::Together => "together",
             Self::Postgres => "postgres",
             Self::Terminate => "terminate",
             Self::Cut => "cut",
@@ -93,6 +110,12 @@ pub(super) struct Struck {
     exit: Option<Duration>,
 }
 
+impl Struck {
+    fn of(target: impl Into<String>) -> Self {
+        Self { target: target.into(), ..Self::default() }
+    }
+}
+
 /// Strikes one fault at a time.
 pub struct Nemesis<'a> {
     pub rig: &'a Rig,
@@ -113,6 +136,10 @@ impl Nemesis<'_> {
             Fault::Kill => self.kill().await,
             Fault::Freeze => self.freeze().await,
             Fault::Broker => self.broker().await,
+            Fault::Stall => self.stall().await,
+            Fault::Slow => self.slow().await,
+            Fault::Outage => self.outage().await,
+            Fault::Together => self.together().await,
             Fault::Postgres => self.postgres().await,
             Fault::Terminate => self.terminate().await,
             Fault::Cut => self.cut().await,
@@ -137,62 +164,5 @@ impl Nemesis<'_> {
 
     fn pause(&mut self, low_ms: u64, high_ms: u64) -> Duration {
         self.chance.between(Duration::from_millis(low_ms), Duration::from_millis(high_ms))
-    }
-
-    async fn broker(&mut self) -> Result<Struck> {
-        let (hard, dead) = (self.chance.below(2) == 0, self.pause(200, 2000));
-        let node = &self.outside()?.node;
-        if hard {
-            node.kill9().await;
-        } else {
-            node.stop().await?;
-        }
-        tokio::time::sleep(dead).await;
-        node.restart().await?;
-        let target = if hard { "broker, SIGKILL" } else { "broker, SIGTERM" };
-        Ok(Struck { target: target.to_owned(), ..Struck::default() })
-    }
-
-    async fn postgres(&mut self) -> Result<Struck> {
-        let dead = self.pause(200, 2000);
-        let server = &self.outside()?.server;
-        server.kill9().await;
-        tokio::time::sleep(dead).await;
-        server.restart().await?;
-        Ok(Struck { target: "postgres, SIGKILL".to_owned(), ..Struck::default() })
-    }
-
-    async fn terminate(&mut self) -> Result<Struck> {
-        let sql = "select pg_terminate_backend(pid) from pg_stat_activity \
-                   where pid <> pg_backend_pid() and backend_type = 'client backend'";
-        self.outside()?.server.execute("postgres", sql).await?;
-        Ok(Struck { target: "every backend".to_owned(), ..Struck::default() })
-    }
-
-    async fn cut(&mut self) -> Result<Struck> {
-        let which = self.chance.below(3);
-        let times = 1 + self.chance.below(3);
-        for _ in 0..times {
-            let between = self.pause(100, 1500);
-            let outside = self.outside()?;
-            if which != 1 {
-                outside.node_line.cut();
-            }
-            if which != 0 {
-                outside.server_line.cut();
-            }
-            tokio::time::sleep(between).await;
-        }
-        let target = ["broker", "database", "broker and database"][which];
-        Ok(Struck { target: format!("{target}, {times} times"), ..Struck::default() })
-    }
-
-    async fn alarm(&mut self) -> Result<Struck> {
-        let lasts = self.pause(3000, 8000);
-        let node = &self.outside()?.node;
-        node.alarm(true).await?;
-        tokio::time::sleep(lasts).await;
-        node.alarm(false).await?;
-        Ok(Struck { target: format!("memory, {} ms", lasts.as_millis()), ..Struck::default() })
     }
 }

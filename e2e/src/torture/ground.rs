@@ -42,7 +42,8 @@ impl Ground {
         Ok(Self { outside: Some(Outside { node, node_line, server, server_line }), heartbeat })
     }
 
-    pub async fn shape(&self) -> Result<Shape> {
+    /// With so many processes of the ingress, the dispatcher and the deliverer, where they are processes.
+    pub async fn shape(&self, [ingresses, dispatchers, deliverers]: [usize; 3]) -> Result<Shape> {
         let Some(outside) = &self.outside else { return Ok(Shape::Whole) };
         let through = |url: String, port: u16, proxy: &Proxy| {
             url.replace(&format!(":{port}/"), &format!(":{}/", proxy.port()))
@@ -52,9 +53,9 @@ impl Ground {
         Ok(Shape::Rooms {
             amqp: format!("{amqp}?heartbeat={}", self.heartbeat),
             postgres: through(database, outside.server.port(), &outside.server_line),
-            ingresses: 2,
-            dispatchers: 3,
-            deliverers: 3,
+            ingresses,
+            dispatchers,
+            deliverers,
         })
     }
 }

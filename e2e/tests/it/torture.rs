@@ -1,4 +1,4 @@
-//! A small torture on every commit: ten mixed faults on RabbitMQ and PostgreSQL, six on the embedded
+//! A small torture on every commit: thirteen mixed faults on RabbitMQ and PostgreSQL, six on the embedded
 //! engines. The long ones are started by `./test --long` or by hand.
 
 use e2e::torture::faults::Fault;
@@ -29,9 +29,9 @@ async fn run(engines: Engines, faults: Vec<Fault>, faults_max: usize) -> Outcome
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_faults_of_every_kind_break_no_promise_on_rabbitmq_and_postgresql() {
-    let outcome = run(Engines::Rabbitmq, Vec::new(), 10).await;
-    assert_eq!(outcome.windows.len(), 10);
+async fn thirteen_faults_of_every_kind_break_no_promise_on_rabbitmq_and_postgresql() {
+    let outcome = run(Engines::Rabbitmq, Vec::new(), 13).await;
+    assert_eq!(outcome.windows.len(), 13);
     assert!(outcome.green(), "{}", outcome.line());
     assert!(outcome.verdict.accepted > 200, "{}", outcome.line());
 }

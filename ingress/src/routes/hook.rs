@@ -12,7 +12,7 @@ use shared::broker::{Broker, PublishError, ReplyAddress};
 use shared::domain::ids::{BotId, ChannelId, TurnId};
 use shared::domain::turn::{Mode, Turn};
 use shared::fault::{self, Defect, Point};
-use shared::registry::Channel;
+use shared::registry::{Bot, Channel};
 use shared::store::Store;
 use shared::topology::Queue;
 use shared::wire::jobs::TurnJob;
@@ -25,6 +25,7 @@ use crate::domain::admit::admit;
 use crate::domain::refusal::{Refusal, Why};
 use crate::domain::trace::Trace;
 use crate::error;
+use crate::limits::UnderWay;
 use crate::metrics::outcome;
 use crate::room::Room;
 use crate::shares::Shares;
@@ -66,6 +67,10 @@ pub(super) async fn answer<B: Broker, S: Store>(
     let _place = room.in_flight.try_acquire().map_err(|_| Refusal::Busy)?;
     let share = Shares::take(&room.app_shares, principal.client.clone());
     let _share = share.ok_or(Refusal::Busy)?;
+    let under_way = match channel.mode() {
+        Mode::Sync => Some(under_way(room, channel)?),
+        Mode::Async => None,
+    };
     room.metrics.in_flight.inc();
     let _counted = Counted(&room.metrics.in_flight);
     let accept_by = Instant::now() + config.accept_deadline;
@@ -81,10 +86,22 @@ pub(super) async fn answer<B: Broker, S: Store>(
     {
         return repeat::told_again(&admitted.turn, settled.reply);
     }
-    match admitted.turn.mode {
-        Mode::Async => accept(room, admitted, accept_by).await,
-        Mode::Sync => converse(room, admitted, channel, accept_by).await,
+    match under_way {
+        None => accept(room, admitted, accept_by).await,
+        Some(under_way) => converse(room, admitted, channel, accept_by, under_way).await,
     }
+}
+
+/// A place among the turns that the bot answers without letting them wait.
+fn under_way<'r, B: Broker, S: Store>(
+    room: &'r Room<B, S>,
+    channel: &Channel,
+) -> Result<UnderWay<'r>, Refusal> {
+    let registry = room.ground.registry.get();
+    let permits = registry.bots.get(&channel.bot).map_or(Bot::PERMITS, |bot| bot.permits);
+    room.limits
+        .enter((channel.bot.clone(), channel.client.clone()), permits)
+        .ok_or(Refusal::Saturated)
 }
 
 /// Room for the body, until its request is answered.
@@ -148,6 +165,7 @@ async fn converse<B: Broker, S: Store>(
     admitted: Admitted,
     channel: &Channel,
     accept_by: Instant,
+    mut under_way: UnderWay<'_>,
 ) -> Result<Response<Body>, Refusal> {
     let answer_by = Instant::now() + channel.deadline;
     let turn = admitted.turn.id;
@@ -156,14 +174,17 @@ async fn converse<B: Broker, S: Store>(
     let client = admitted.turn.client.clone();
     let mut waiter = room.waiters.register(turn, client, address.clone());
     let published = publish(room, admitted, Some(address), accept_by);
-    let answered = |reply: Bytes| Ok(error::ok(reply, Some(turn)));
+    let mut answered = |(reply, spent)| {
+        under_way.spent = spent;
+        Ok(error::ok(reply, Some(turn)))
+    };
     tokio::select! {
         biased;
-        reply = waiter.reply() => return answered(reply),
+        answer = waiter.reply() => return answered(answer),
         published = published => published?,
     }
     match timeout_at(answer_by, waiter.reply()).await {
-        Ok(reply) => answered(reply),
+        Ok(answer) => answered(answer),
         Err(_) => Err(Refusal::TimedOut { turn, poll_url: poll_url(room, channel, turn) }),
     }
 }

@@ -1,6 +1,8 @@
 //! The bodies inside the envelopes. Unknown fields are ignored, so that a newer release's jobs can be
 //! read by an older one as long as the envelope's version is the same.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -172,38 +174,68 @@ impl DeliveryJob {
 
 /// Answers on their way to the ingress where callers wait: those that were ready at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replies(pub Vec<(TurnId, Bytes)>);
+pub struct Replies(pub Vec<Reply>);
+
+/// A turn's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub turn: TurnId,
+    /// The body that the caller gets.
+    pub answer: Bytes,
+    /// `None` when no bot ran for it now.
+    pub spent: Option<Spent>,
+}
+
+/// Where a turn's time in a dispatcher went, to the millisecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// Behind earlier turns of its own conversation, and in its bot.
+    pub own: Duration,
+    /// Waiting until its bot had room for it.
+    pub waited: Duration,
+}
 
 #[derive(Serialize, Deserialize)]
 struct ReplyBody {
     turn: Uuid,
     body: Box<RawValue>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spent_ms: Option<(u32, u32)>,
+}
+
+impl Reply {
+    fn to_body(&self) -> Result<ReplyBody, serde_json::Error> {
+        let body = RawValue::from_string(String::from_utf8_lossy(&self.answer).into_owned())?;
+        let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        let spent_ms = self.spent.map(|spent| (ms(spent.own), ms(spent.waited)));
+        Ok(ReplyBody { turn: self.turn.uuid(), body, spent_ms })
+    }
+}
+
+impl From<ReplyBody> for Reply {
+    fn from(reply: ReplyBody) -> Self {
+        let time = |ms: u32| Duration::from_millis(ms.into());
+        Self {
+            turn: TurnId::new(reply.turn),
+            answer: Bytes::from(String::from(Box::<str>::from(reply.body))),
+            spent: reply
+                .spent_ms
+                .map(|(own, waited)| Spent { own: time(own), waited: time(waited) }),
+        }
+    }
 }
 
 impl Replies {
     /// Fails only when a stored answer is no JSON.
     pub fn seal(&self, keys: &Keys) -> Result<Bytes, serde_json::Error> {
-        let bodies = self
-            .0
-            .iter()
-            .map(|(turn, body)| {
-                let body = RawValue::from_string(String::from_utf8_lossy(body).into_owned())?;
-                Ok(ReplyBody { turn: turn.uuid(), body })
-            })
-            .collect::<Result<Vec<_>, serde_json::Error>>()?;
+        let bodies = self.0.iter().map(Reply::to_body).collect::<Result<Vec<_>, _>>()?;
         Ok(keys.seal(Kind::Replies, &serde_json::to_vec(&bodies)?))
     }
 
     pub fn open(keys: &Keys, sealed: &Bytes) -> Result<Self, DecodeError> {
         let payload = keys.open(Kind::Replies, sealed)?;
         let bodies: Vec<ReplyBody> = serde_json::from_slice(&payload)?;
-        let replies = bodies
-            .into_iter()
-            .map(|reply| {
-                (TurnId::new(reply.turn), Bytes::from(String::from(Box::<str>::from(reply.body))))
-            })
-            .collect();
-        Ok(Self(replies))
+        Ok(Self(bodies.into_iter().map(Reply::from).collect()))
     }
 }
 

@@ -48,9 +48,15 @@ fn a_delivery_comes_back_as_it_went() {
 
 #[test]
 fn replies_keep_their_bytes() {
+    let spent = Spent { own: Duration::from_millis(100), waited: Duration::from_millis(7) };
+    let reply = |n, answer: &'static [u8], spent| Reply {
+        turn: TurnId::new(Uuid::from_u128(n)),
+        answer: Bytes::from_static(answer),
+        spent,
+    };
     let replies = Replies(vec![
-        (TurnId::new(Uuid::from_u128(1)), Bytes::from_static(br#"{"text":  "a"}"#)),
-        (TurnId::new(Uuid::from_u128(2)), Bytes::from_static(br#"{"text":[]}"#)),
+        reply(1, br#"{"text":  "a"}"#, Some(spent)),
+        reply(2, br#"{"text":[]}"#, None),
     ]);
     assert_eq!(Replies::open(&keys(), &replies.seal(&keys()).unwrap()).unwrap(), replies);
 }

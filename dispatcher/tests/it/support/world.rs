@@ -26,7 +26,7 @@ use shared::registry::{
 use shared::store::{Intake as _, SettledTurn, Turns as _};
 use shared::topology::Queue;
 use shared::wire::envelope::Keys;
-use shared::wire::jobs::{DeliveryJob, Replies, TurnJob};
+use shared::wire::jobs::{DeliveryJob, Replies, Reply, TurnJob};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -326,7 +326,7 @@ async fn listen(
     book: Arc<Mutex<HashMap<TurnId, Vec<Bytes>>>>,
 ) {
     while let Some(sealed) = replies.recv().await {
-        for (turn, answer) in Replies::open(&keys, &sealed).unwrap().0 {
+        for Reply { turn, answer, .. } in Replies::open(&keys, &sealed).unwrap().0 {
             book.lock().unwrap().entry(turn).or_default().push(answer);
         }
     }

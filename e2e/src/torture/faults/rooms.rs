@@ -37,7 +37,7 @@ impl Nemesis<'_> {
         process.kill9();
         tokio::time::sleep(dead).await;
         process.restart().await?;
-        Ok(Struck { target: process.name(), ..Struck::default() })
+        Ok(Struck::of(process.name()))
     }
 
     pub(super) async fn freeze(&mut self) -> Result<Struck> {
@@ -75,6 +75,17 @@ impl Nemesis<'_> {
         let target = format!("{}, {} ms", process.name(), lasts.as_millis());
         let (refused, taken_over) = (Some(refused), Some(taken_over));
         Ok(Struck { target, refused, taken_over, exit: None })
+    }
+
+    /// As a power cut of all machines but those of the engines.
+    pub(super) async fn together(&mut self) -> Result<Struck> {
+        let processes = self.rig.system.processes();
+        for process in processes {
+            process.kill9();
+        }
+        let started = processes.iter().map(testkit::system::Process::restart);
+        futures_util::future::try_join_all(started).await?;
+        Ok(Struck::of(format!("{} processes", processes.len())))
     }
 
     pub(super) async fn scale(&mut self) -> Result<Struck> {

@@ -24,6 +24,10 @@ fn colour(fault: Fault) -> &'static str {
         Fault::Cut => "#c6f7e2",
         Fault::Alarm => "#ffd8a8",
         Fault::Scale => "#d9e2ec",
+        Fault::Stall => "#fff3c4",
+        Fault::Slow => "#e6d9ff",
+        Fault::Outage => "#ffe0d1",
+        Fault::Together => "#f4a6a4",
         Fault::Roll => "#e4edc9",
     }
 }

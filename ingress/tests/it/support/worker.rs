@@ -10,7 +10,7 @@ use shared::domain::outcome::Outcome;
 use shared::domain::turn::{Mode, Turn};
 use shared::store::{Session, TurnCommit, TurnRecord, Turns as _};
 use shared::topology::Queue;
-use shared::wire::jobs::{Replies, TurnJob};
+use shared::wire::jobs::{Replies, Reply, TurnJob};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -121,7 +121,9 @@ impl Desk {
         };
         let reply_to = job.reply_to.filter(|_| *self.doing.borrow() == Doing::Answers);
         if let Some(address) = reply_to {
-            let body = Replies(vec![(turn.id, reply)]).seal(&ground.keys).unwrap();
+            let body = Replies(vec![Reply { turn: turn.id, answer: reply, spent: None }])
+                .seal(&ground.keys)
+                .unwrap();
             ground.broker.reply(&ReplyAddress(address), body).await;
         }
     }

@@ -1,0 +1,100 @@
+//! A load that does not wait for the system. Every message is a number that is said once, by one of many
+//! users.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::tally::{End, Shot};
+use crate::bot;
+use crate::load::Line;
+
+/// So many that two messages of one of them are seldom under way at once.
+const USERS: u32 = 20_000;
+/// A client gives up then.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Requests under way; beyond it arrivals wait, and their latency shows it.
+const UNDER_WAY_MAX: usize = 20_000;
+
+/// The clients of one channel. Cheap to clone.
+#[derive(Clone)]
+pub struct Clients {
+    http: reqwest::Client,
+    urls: Arc<[String]>,
+    token: Arc<str>,
+    next: Arc<AtomicU32>,
+}
+
+impl Clients {
+    pub fn new(line: &Line) -> Result<Self> {
+        let urls = line.hosts.iter().map(|host| format!("{host}{}", line.path));
+        Ok(Self {
+            http: reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?,
+            urls: urls.collect(),
+            token: line.token()?.into(),
+            next: Arc::default(),
+        })
+    }
+
+    /// So many requests a second, whatever becomes of them; returns when the last has ended.
+    pub async fn open(&self, rate: f64, lasts: Duration) -> Vec<Shot> {
+        let began = Instant::now();
+        let interval = Duration::from_secs_f64(1.0 / rate);
+        let mut under_way = JoinSet::new();
+        let mut shots = Vec::new();
+        let mut due = Duration::ZERO;
+        while due < lasts {
+            tokio::time::sleep_until(began + due).await;
+            while let Some(ended) = under_way.try_join_next() {
+                shots.extend(ended);
+            }
+            if under_way.len() >= UNDER_WAY_MAX {
+                shots.extend(under_way.join_next().await.into_iter().flatten());
+            }
+            let clients = self.clone();
+            under_way.spawn(async move {
+                let (number, end) = clients.say().await;
+                Shot { number, due, took: (began + due).elapsed(), end }
+            });
+            due += interval;
+        }
+        shots.extend(under_way.join_all().await);
+        shots
+    }
+
+    /// Says the next number, as one of the users.
+    async fn say(&self) -> (u32, End) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        (number, self.post(number).await)
+    }
+
+    async fn post(&self, number: u32) -> End {
+        let user = number % USERS;
+        let text = bot::append(number);
+        let body = json!({"message": {"text": text}, "from": {"id": format!("user-{user}")}});
+        let nth = usize::try_from(number).unwrap_or_default() % self.urls.len();
+        let request = self
+            .http
+            .post(&self.urls[nth])
+            .bearer_auth(&self.token)
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        let Ok(response) = request.send().await else { return End::Failed };
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get("retry-after");
+        let retry_after = retry_after
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.parse::<u32>().is_ok());
+        let read = response.bytes().await.is_ok();
+        match status {
+            200 if read => End::Answered,
+            429 | 503 => End::Refused { retry_after },
+            _ => End::Failed,
+        }
+    }
+}

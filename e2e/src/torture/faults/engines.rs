@@ -1,0 +1,95 @@
+//! Faults of the engines, of the ways to them, and of the endpoint.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{Nemesis, Struck};
+
+/// How much each piece is held up: a question takes twice that, some ten times its usual time.
+const HELD_UP: Duration = Duration::from_millis(15);
+
+impl Nemesis<'_> {
+    pub(super) async fn broker(&mut self) -> Result<Struck> {
+        let (hard, dead) = (self.chance.below(2) == 0, self.pause(200, 2000));
+        let node = &self.outside()?.node;
+        if hard {
+            node.kill9().await;
+        } else {
+            node.stop().await?;
+        }
+        tokio::time::sleep(dead).await;
+        node.restart().await?;
+        let target = if hard { "broker, SIGKILL" } else { "broker, SIGTERM" };
+        Ok(Struck::of(target))
+    }
+
+    pub(super) async fn postgres(&mut self) -> Result<Struck> {
+        let dead = self.pause(200, 2000);
+        let server = &self.outside()?.server;
+        server.kill9().await;
+        tokio::time::sleep(dead).await;
+        server.restart().await?;
+        Ok(Struck::of("postgres, SIGKILL"))
+    }
+
+    pub(super) async fn terminate(&mut self) -> Result<Struck> {
+        let sql = "select pg_terminate_backend(pid) from pg_stat_activity \
+                   where pid <> pg_backend_pid() and backend_type = 'client backend'";
+        self.outside()?.server.execute("postgres", sql).await?;
+        Ok(Struck::of("every backend"))
+    }
+
+    pub(super) async fn cut(&mut self) -> Result<Struck> {
+        let which = self.chance.below(3);
+        let times = 1 + self.chance.below(3);
+        for _ in 0..times {
+            let between = self.pause(100, 1500);
+            let outside = self.outside()?;
+            if which != 1 {
+                outside.node_line.cut();
+            }
+            if which != 0 {
+                outside.server_line.cut();
+            }
+            tokio::time::sleep(between).await;
+        }
+        let target = ["broker", "database", "broker and database"][which];
+        Ok(Struck::of(format!("{target}, {times} times")))
+    }
+
+    pub(super) async fn alarm(&mut self) -> Result<Struck> {
+        let lasts = self.pause(3000, 8000);
+        let node = &self.outside()?.node;
+        node.alarm(true).await?;
+        tokio::time::sleep(lasts).await;
+        node.alarm(false).await?;
+        Ok(Struck::of(format!("memory, {} ms", lasts.as_millis())))
+    }
+
+    pub(super) async fn stall(&mut self) -> Result<Struck> {
+        let lasts = self.pause(6000, 12000);
+        let node = &self.outside()?.node;
+        node.freeze(true)?;
+        tokio::time::sleep(lasts).await;
+        node.freeze(false)?;
+        Ok(Struck::of(format!("broker, {} ms", lasts.as_millis())))
+    }
+
+    pub(super) async fn slow(&mut self) -> Result<Struck> {
+        let lasts = self.pause(10_000, 20_000);
+        let line = &self.outside()?.server_line;
+        line.delay(HELD_UP);
+        tokio::time::sleep(lasts).await;
+        line.delay(Duration::ZERO);
+        Ok(Struck::of(format!("database, {} ms", lasts.as_millis())))
+    }
+
+    pub(super) async fn outage(&mut self) -> Result<Struck> {
+        let lasts = self.pause(10_000, 20_000);
+        self.rig.endpoint.down(true);
+        tokio::time::sleep(lasts).await;
+        self.rig.endpoint.down(false);
+        Ok(Struck::of(format!("endpoint, {} ms", lasts.as_millis())))
+    }
+}
