@@ -24,7 +24,7 @@ const FORMAT: &str = "switchhook.bot";
 const VERSION: u32 = 1;
 const CHANNELS_MAX: usize = 1_000;
 
-/// The document (`docs/bot-export.schema.json`).
+/// The document; its JSON Schema is in the OpenAPI document of the admin API.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
