@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use shared::domain::ids::{BotId, ClientId};
 use shared::wire::jobs::Spent;
@@ -17,7 +18,9 @@ type Of = (BotId, ClientId);
 #[derive(Debug)]
 pub(crate) struct Limits {
     most: u32,
-    limits: Mutex<HashMap<Of, Limit>>,
+    /// What times are counted from.
+    start: Instant,
+    by: Mutex<HashMap<Of, Limit>>,
 }
 
 /// One turn under way, until dropped.
@@ -25,7 +28,7 @@ pub(crate) struct Limits {
 pub(crate) struct UnderWay<'l> {
     limits: &'l Limits,
     of: Of,
-    began: Instant,
+    began: Duration,
     /// Where its time went, once that is known.
     pub(crate) spent: Option<Spent>,
 }
@@ -33,13 +36,13 @@ pub(crate) struct UnderWay<'l> {
 impl Limits {
     /// None is more than `most`.
     pub(crate) fn new(most: u32) -> Self {
-        Self { most, limits: Mutex::default() }
+        Self { most, start: Instant::now(), by: Mutex::default() }
     }
 
     /// `None` when as many are under way as are answered without waiting. `permits`: how many the bot
     /// does at once in one dispatcher, with which the search begins.
     pub(crate) fn enter(&self, of: Of, permits: u32) -> Option<UnderWay<'_>> {
-        let began = Instant::now();
+        let began = self.start.elapsed();
         let mut limits = self.lock();
         let fresh = || Limit::new(permits, self.most, began);
         let entered = limits.entry(of.clone()).or_insert_with(fresh).enter();
@@ -49,27 +52,26 @@ impl Limits {
 
     /// Forgets those that nobody has used lately.
     pub(crate) fn forget(&self) {
-        let now = Instant::now();
+        let now = self.start.elapsed();
         self.lock().retain(|_, limit| !limit.is_idle(now));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Of, Limit>> {
-        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
+        let now = self.limits.start.elapsed();
         if let Some(limit) = self.limits.lock().get_mut(&self.of) {
-            limit.leave(self.began, self.spent, Instant::now());
+            limit.leave(self.began, self.spent, now);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]

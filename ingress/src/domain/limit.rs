@@ -5,12 +5,11 @@
 //! bot and its own conversation took; the rest is the wait for the bot, which the dispatcher measures, and
 //! what the system adds. Window by window, the means are compared with what is tolerated. More makes the
 //! limit smaller in proportion, less lets it grow while it is in use. So a slow bot is not mistaken for
-//! a busy one, and no two clocks need to agree.
+//! a busy one, and no two clocks need to agree. Times are counted from one moment in the past.
 
 use std::time::Duration;
 
 use shared::wire::jobs::Spent;
-use tokio::time::Instant;
 
 /// A window lasts at least so long, and has so many answers or lasts for long.
 const WINDOW: Duration = Duration::from_millis(100);
@@ -40,13 +39,13 @@ pub(crate) struct Limit {
     most: f64,
     under_way: u32,
     window: Window,
-    cut_at: Option<Instant>,
+    cut_at: Option<Duration>,
 }
 
 /// What was answered since the last change of those turns that began after it.
 #[derive(Debug)]
 struct Window {
-    began: Instant,
+    began: Duration,
     /// The most turns under way.
     peak: u32,
     answers: u32,
@@ -56,7 +55,7 @@ struct Window {
 }
 
 impl Window {
-    fn new(began: Instant, under_way: u32) -> Self {
+    fn new(began: Duration, under_way: u32) -> Self {
         let zero = Duration::ZERO;
         Self { began, peak: under_way, answers: 0, took: zero, own: zero, waited: zero }
     }
@@ -68,8 +67,8 @@ impl Window {
         self.waited += spent.waited;
     }
 
-    fn is_over(&self, now: Instant) -> bool {
-        let lasted = now.duration_since(self.began);
+    fn is_over(&self, now: Duration) -> bool {
+        let lasted = now.saturating_sub(self.began);
         let enough = self.answers >= ANSWERS_MIN || lasted >= WINDOW_LONG;
         enough && lasted >= WINDOW.max(TURNS * self.took / self.answers.max(1))
     }
@@ -77,7 +76,7 @@ impl Window {
 
 impl Limit {
     /// Begins with `first`; what the system adds never makes it smaller. Never more than `most`.
-    pub(crate) fn new(first: u32, most: u32, now: Instant) -> Self {
+    pub(crate) fn new(first: u32, most: u32, now: Duration) -> Self {
         let first = f64::from(first.clamp(1, most.max(1)));
         Self {
             allowed: first,
@@ -100,22 +99,22 @@ impl Limit {
     }
 
     /// A turn that began then has ended; `spent` where it was answered.
-    pub(crate) fn leave(&mut self, began: Instant, spent: Option<Spent>, now: Instant) {
+    pub(crate) fn leave(&mut self, began: Duration, spent: Option<Spent>, now: Duration) {
         self.under_way = self.under_way.saturating_sub(1);
         let Some(spent) = spent.filter(|_| began >= self.window.began) else { return };
-        self.window.add(now.duration_since(began), spent);
+        self.window.add(now.saturating_sub(began), spent);
         if self.window.is_over(now) {
             self.learn(now);
         }
     }
 
     /// Nobody needs it: it would be the same anew.
-    pub(crate) fn is_idle(&self, now: Instant) -> bool {
-        let lately = |at| now.duration_since(at) < FORGIVEN_AFTER;
+    pub(crate) fn is_idle(&self, now: Duration) -> bool {
+        let lately = |at| now.saturating_sub(at) < FORGIVEN_AFTER;
         self.under_way == 0 && !lately(self.window.began)
     }
 
-    fn learn(&mut self, now: Instant) {
+    fn learn(&mut self, now: Duration) {
         let Window { answers, took, own, waited, peak, .. } = self.window;
         let mean = |sum: Duration| sum / answers.max(1);
         let (own, waited) = (mean(own), mean(waited));
@@ -135,7 +134,7 @@ impl Limit {
                 self.cut_at = Some(now);
             }
         } else if used {
-            let lately = self.cut_at.is_some_and(|at| now.duration_since(at) < FORGIVEN_AFTER);
+            let lately = self.cut_at.is_some_and(|at| now.saturating_sub(at) < FORGIVEN_AFTER);
             let growth = if lately { GROWTH } else { GROWTH_FAST };
             self.allowed = (self.allowed + (self.allowed * growth).max(1.0)).min(self.most);
         } else if spare {

@@ -3,11 +3,11 @@ use super::*;
 /// A bot that does so many turns at once, each of which takes so long, in steps of a millisecond.
 struct Model {
     limit: Limit,
-    now: Instant,
+    now: Duration,
     permits: usize,
     takes: Duration,
-    waiting: std::collections::VecDeque<Instant>,
-    running: Vec<(Instant, Instant)>,
+    waiting: std::collections::VecDeque<Duration>,
+    running: Vec<(Duration, Duration)>,
     answered: Vec<Duration>,
     refused: u32,
     most: u32,
@@ -15,7 +15,7 @@ struct Model {
 
 impl Model {
     fn new(first: u32, permits: usize, takes: u64) -> Self {
-        let now = Instant::now();
+        let now = Duration::ZERO;
         Self {
             limit: Limit::new(first, 4096, now),
             now,
@@ -36,13 +36,15 @@ impl Model {
         (self.refused, self.most) = (0, 0);
         for _ in 0..ms {
             self.now += step;
-            let (ended, running) =
-                self.running.iter().partition(|(_, started)| self.now - *started >= self.takes);
+            let (ended, running) = self
+                .running
+                .iter()
+                .partition(|(_, started)| self.now.saturating_sub(*started) >= self.takes);
             self.running = running;
-            for (began, started) in Vec::from_iter::<Vec<(Instant, Instant)>>(ended) {
-                let spent = Spent { own: self.takes, waited: started - began };
+            for (began, started) in Vec::from_iter::<Vec<(Duration, Duration)>>(ended) {
+                let spent = Spent { own: self.takes, waited: started.saturating_sub(began) };
                 self.limit.leave(began, Some(spent), self.now);
-                self.answered.push(self.now - began);
+                self.answered.push(self.now.saturating_sub(began));
             }
             owed += per_ms;
             while owed >= 1.0 {
@@ -133,7 +135,7 @@ fn what_was_needed_once_is_given_back() {
 
 #[test]
 fn what_the_system_adds_brings_a_limit_back_to_where_it_began_but_no_lower() {
-    let began = Instant::now();
+    let began = Duration::ZERO;
     let mut limit = Limit::new(16, 4096, began);
     limit.allowed = 200.0;
     let mut now = began;
