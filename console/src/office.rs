@@ -10,6 +10,7 @@ pub mod back;
 pub mod book;
 pub mod bots;
 pub mod channels;
+mod connectors;
 pub mod copies;
 pub mod decide;
 pub mod diff;
@@ -63,7 +64,7 @@ pub enum Request {
         name: String,
     },
     AddBot {
-        draft: BotDraft,
+        draft: Box<BotDraft>,
     },
     Bots,
     Bot {

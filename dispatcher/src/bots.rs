@@ -1,5 +1,6 @@
 //! Bot logic behind one trait. One file per kind.
 
+pub mod connector;
 pub mod echo;
 pub mod http;
 pub mod script;
@@ -7,7 +8,7 @@ pub mod script;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use shared::config;
 use shared::domain::ids::ConversationId;
 use shared::domain::turn::Turn;
@@ -80,6 +81,11 @@ impl Bot for Kinds {
                 let script =
                     script::ScriptBot { logic, scripts: &self.scripts, egress: &self.egress };
                 script.turn(turn).await
+            }
+            Logic::Connector(logic) => {
+                let connector =
+                    connector::ConnectorBot { logic, egress: &self.egress, entropy: &self.entropy };
+                connector.turn(turn).await
             }
         }
     }
@@ -195,5 +201,22 @@ impl TurnContext {
 
     fn out(&self) -> MutexGuard<'_, Out> {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is known of the user: what the request says of them.
+pub(crate) fn user_context(turn: &TurnContext, payload: &Value) -> Map<String, Value> {
+    let info = &payload["from"]["userInfo"];
+    let user = turn.turn.user.as_str();
+    let known = json!({
+        "_id": user,
+        "emailId": info["email"],
+        "firstName": info["firstName"],
+        "lastName": info["lastName"],
+        "identities": [{"val": user, "type": "ivr"}],
+    });
+    match known {
+        Value::Object(map) => map,
+        _ => Map::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! What a dispatcher decides, as plain values. PURE: time and chance are arguments.
 
 pub mod clean;
+pub mod peers;
 pub mod poison;
 pub mod render;
 pub mod session;

@@ -5,6 +5,7 @@
 
 mod app;
 pub mod cache;
+mod connector;
 pub mod control;
 pub mod spec;
 
@@ -22,6 +23,7 @@ use crate::domain::retry::Policy;
 use crate::domain::turn::Mode;
 use crate::store::StoreError;
 pub use app::{Algorithm, App, JTI_LIFE, PreviousSecret, TokenRules};
+pub use connector::{ConnectorLogic, Model, Peer, Tool};
 
 /// What runs when a user says something.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub enum Logic {
     Http(HttpLogic),
     /// Runs a script (`docs/scripts.md`).
     Script(ScriptLogic),
+    /// Asks a bot of another platform (`docs/connectors.md`).
+    Connector(Box<ConnectorLogic>),
 }
 
 /// A bot that is a script.

@@ -6,15 +6,19 @@ use std::time::Duration;
 use shared::registry::{Bot, Channel, Logic};
 
 use super::drafts::{BotDraft, ChannelDraft};
-use super::views;
+use super::{connectors, views};
 
 pub fn bot(bot: &Bot) -> BotDraft {
     let script = match &bot.logic {
         Logic::Script(script) => Some(script),
-        Logic::Echo | Logic::Http(_) => None,
+        Logic::Echo | Logic::Http(_) | Logic::Connector(_) => None,
+    };
+    let connector = match &bot.logic {
+        Logic::Connector(connector) => Some(connectors::draft(connector)),
+        Logic::Echo | Logic::Http(_) | Logic::Script(_) => None,
     };
     let (http, deadline, attempts) = match &bot.logic {
-        Logic::Echo | Logic::Script(_) => (None, None, None),
+        Logic::Echo | Logic::Script(_) | Logic::Connector(_) => (None, None, None),
         Logic::Http(http) => {
             (Some(http.url.to_string()), Some(time(http.deadline)), Some(http.attempts_max))
         }
@@ -30,6 +34,7 @@ pub fn bot(bot: &Bot) -> BotDraft {
         env: None,
         http_deadline: deadline,
         http_attempts: attempts,
+        connector,
         error_message: Some(bot.error_message.clone()),
         session_timeout: Some(time(bot.session_timeout)),
         permits: Some(bot.permits),

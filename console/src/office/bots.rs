@@ -60,6 +60,7 @@ impl<S: Store> Desk<S> {
             for (word, also) in [
                 ("http", &["http_deadline", "http_attempts"][..]),
                 ("source", &["source_name"]),
+                ("connector", &[]),
             ] {
                 if patch.get(word) == Some(&Value::Null) {
                     plain.retain(|name, _| !also.contains(&name.as_str()));

@@ -8,15 +8,18 @@ use serde_json::{Map, Value, json};
 use shared::domain::channel::ChannelState;
 use shared::entropy::Entropy;
 use shared::registry::control::{Kind, Record};
-use shared::registry::{Bot, Channel, HttpLogic, Logic};
+use shared::registry::{Bot, Channel, Logic};
+use url::Url;
 
 use super::book::{self, Book};
+use super::connectors;
 use super::drafts::{BotDraft, ChannelDraft};
 use super::problem::Problem;
 use super::validate;
 
 /// What of a draft is secret.
 pub const BOT_SECRETS: &[&str] = &["authorization", "env"];
+const CONNECTOR: &str = "connector";
 pub const CHANNEL_SECRETS: &[&str] = &["access_token", "signing_secret"];
 
 /// Something as it is edited.
@@ -77,24 +80,35 @@ pub fn revive_bot(row: &Bot, draft: BotDraft, entropy: &Entropy) -> Result<Bot, 
     let mut bot = validate::bot(&draft, entropy)?;
     bot.id = row.id.clone();
     match (&mut bot.logic, &row.logic) {
-        (Logic::Http(new), Logic::Http(old)) if !dropped => keep_authorization(new, old)?,
+        (Logic::Http(new), Logic::Http(old)) if !dropped => {
+            let (at, was_at) = (&new.url, &old.url);
+            keep_authorization((at, &mut new.authorization), (was_at, &old.authorization))?;
+        }
+        (Logic::Connector(new), Logic::Connector(old)) if !dropped => {
+            let (at, was_at) = (&new.url, &old.url);
+            keep_authorization((at, &mut new.authorization), (was_at, &old.authorization))?;
+        }
         (Logic::Script(new), Logic::Script(old)) if new.env.is_none() => {
             new.env.clone_from(&old.env);
         }
-        (Logic::Echo | Logic::Http(_) | Logic::Script(_), _) => {}
+        (Logic::Echo | Logic::Http(_) | Logic::Script(_) | Logic::Connector(_), _) => {}
     }
     Ok(bot)
 }
 
-fn keep_authorization(new: &mut HttpLogic, old: &HttpLogic) -> Result<(), Problem> {
-    if new.authorization.is_some() || old.authorization.is_none() {
+/// A secret never goes to another host than the one that it was given for.
+fn keep_authorization(
+    (at, new): (&Url, &mut Option<SecretString>),
+    (was_at, old): (&Url, &Option<SecretString>),
+) -> Result<(), Problem> {
+    if new.is_some() || old.is_none() {
         return Ok(());
     }
-    if new.url.origin() != old.url.origin() {
+    if at.origin() != was_at.origin() {
         let words = "authorization: give it again for another host, or say \"\" to send none";
         return Err(Problem::invalid(words));
     }
-    new.authorization.clone_from(&old.authorization);
+    new.clone_from(old);
     Ok(())
 }
 
@@ -159,7 +173,8 @@ pub fn plain(draft: &impl Serialize, secrets: &[&str]) -> Result<Map<String, Val
     Ok(plain)
 }
 
-/// RFC 7396 for flat objects: `null` takes a word out, anything else replaces it. Secrets go to `given`.
+/// RFC 7396 for objects of plain words and a `connector`, which is one itself: `null` takes a word out,
+/// anything else replaces it. Secrets go to `given`.
 pub fn merge(
     draft: &mut Map<String, Value>,
     given: &mut Map<String, Value>,
@@ -170,6 +185,8 @@ pub fn merge(
         let to = if secrets.contains(&key.as_str()) { &mut *given } else { &mut *draft };
         if value.is_null() {
             to.shift_remove(key);
+        } else if let (CONNECTOR, Some(old)) = (key.as_str(), to.get_mut(key)) {
+            connectors::merge(old, value);
         } else {
             to.insert(key.clone(), value.clone());
         }

@@ -99,6 +99,9 @@ pub struct BotDraft {
     #[arg(long, value_name = "N")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_attempts: Option<u32>,
+    #[command(flatten)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector: Option<ConnectorDraft>,
     /// What the user reads when the bot fails.
     #[arg(long, value_name = "TEXT")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,6 +114,91 @@ pub struct BotDraft {
     #[arg(long, value_name = "N")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permits: Option<u32>,
+}
+
+/// A bot of another platform. Which words it takes depends on its kind.
+#[derive(Args, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectorDraft {
+    /// Bot of another platform: rasa, rasa-actions, bot-framework, openai, openai-responses, botkit or dify.
+    #[arg(long = "connector", value_name = "KIND")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Where it is: the base of its API, or for bot-framework its messaging endpoint.
+    #[arg(long, value_name = "URL")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Deadline of one call [default: 10s].
+    #[arg(long = "connector-deadline", value_name = "TIME")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<String>,
+    /// Attempts at one call that was surely not begun on [default: 2].
+    #[arg(long = "connector-attempts", value_name = "N")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// rasa-actions: the action that answers every message.
+    #[arg(long, value_name = "NAME")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// bot-framework: tell the bot of the user's arrival when a session begins [default: true].
+    #[arg(long, value_name = "BOOL")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub welcome: Option<bool>,
+    /// openai, openai-responses: the model.
+    #[arg(long, value_name = "NAME")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// openai, openai-responses: what the model is told before anything else.
+    #[arg(long, value_name = "TEXT")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    /// openai, openai-responses, dify: ask for the answer piece by piece [default: false; dify: true].
+    #[arg(long, value_name = "BOOL")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<bool>,
+    /// openai, openai-responses: messages of the conversation that are sent along [default: 20].
+    #[arg(long, value_name = "N")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<u32>,
+    /// openai, openai-responses: most tokens of one answer [default: the peer's].
+    #[arg(long, value_name = "N")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// openai, openai-responses: the model's temperature [default: the peer's].
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// openai-responses: the peer keeps the conversation, not the session [default: false].
+    #[arg(long, value_name = "BOOL")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<bool>,
+    /// botkit: the client id of its app (cs-…).
+    #[arg(long, value_name = "CLIENT_ID")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// botkit: the component whose `on_webhook` is called.
+    #[arg(long, value_name = "NAME")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
+    /// openai, openai-responses: HTTP endpoints that the model may call.
+    #[arg(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<ToolDraft>>,
+}
+
+/// An HTTP endpoint that a model may call.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToolDraft {
+    /// Its name.
+    pub name: String,
+    /// What it does, for the model.
+    pub description: String,
+    /// Where it is called, by POST.
+    pub url: String,
+    /// JSON Schema of its arguments [default: an object].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<serde_json::Value>,
 }
 
 /// A channel.

@@ -16,8 +16,7 @@ use shared::registry::{
 use url::Url;
 
 use super::drafts::{AppDraft, BotDraft, ChannelDraft, RulesDraft};
-use super::rsa;
-use super::scripts;
+use super::{connectors, rsa, scripts};
 use crate::ids;
 
 /// Headers that are ours, the transport's, or would change what the request is.
@@ -115,37 +114,7 @@ pub fn bot(draft: &BotDraft, entropy: &Entropy) -> Result<Bot, String> {
         None => ids::bot(entropy),
     };
     let second = Duration::from_secs(1);
-    let deadline = draft.http_deadline.as_deref();
-    let deadline =
-        time(deadline, "http-deadline", HTTP_DEADLINE, [second / 10, second * 60], &mut wrong);
-    let attempts_max = number(draft.http_attempts, "http-attempts", HTTP_ATTEMPTS, 5, &mut wrong);
-    let script = draft.source.as_ref().map(|source| scripts::logic(draft, source, &mut wrong));
-    let logic = match draft.http.as_deref().map(|text| web_url(text, "http", &mut wrong)) {
-        Some(Some(url)) => Logic::Http(HttpLogic {
-            url,
-            authorization: draft.authorization.as_deref().map(SecretString::from),
-            deadline,
-            attempts_max,
-        }),
-        // With a URL that is wrong the draft is refused below.
-        None | Some(None) => script.map_or(Logic::Echo, Logic::Script),
-    };
-    let is_http = draft.http.is_some();
-    if is_http && draft.source.is_some() {
-        wrong.push("script: a bot is one or the other, an HTTP endpoint or a script".to_owned());
-    }
-    if draft.source.is_none() && draft.env.is_some() {
-        wrong.push("env: only a script has it".to_owned());
-    }
-    if draft.source.is_none() && draft.script.is_some() {
-        wrong.push("script: names a file, which is not here; give its source".to_owned());
-    }
-    if !is_http && (draft.authorization.is_some() || draft.http_deadline.is_some()) {
-        wrong.push("http: only an HTTP bot has an authorization and a deadline".to_owned());
-    }
-    if draft.authorization.as_ref().is_some_and(|value| !header_value(value)) {
-        wrong.push("authorization: not a header's value".to_owned());
-    }
+    let logic = logic(draft, &mut wrong);
     let error_message =
         draft.error_message.clone().unwrap_or_else(|| Bot::ERROR_MESSAGE.to_owned());
     if error_message.len() > 4096 || error_message.contains('\0') {
@@ -158,6 +127,52 @@ pub fn bot(draft: &BotDraft, entropy: &Entropy) -> Result<Bot, String> {
     let permits = number(draft.permits, "permits", Bot::PERMITS, 10_000, &mut wrong);
     let name = draft.name.clone();
     finish(&wrong, Bot { id, name, logic, error_message, session_timeout, permits })
+}
+
+/// What runs. A draft that is not refused names one at most.
+fn logic(draft: &BotDraft, wrong: &mut Wrong) -> Logic {
+    let second = Duration::from_secs(1);
+    let deadline = draft.http_deadline.as_deref();
+    let deadline =
+        time(deadline, "http-deadline", HTTP_DEADLINE, [second / 10, second * 60], wrong);
+    let attempts_max = number(draft.http_attempts, "http-attempts", HTTP_ATTEMPTS, 5, wrong);
+    let script = draft.source.as_ref().map(|source| scripts::logic(draft, source, wrong));
+    let connector = draft.connector.as_ref();
+    let connector = connector.and_then(|connector| connectors::logic(draft, connector, wrong));
+    let (is_http, is_connector) = (draft.http.is_some(), draft.connector.is_some());
+    let kinds = [is_http, draft.source.is_some(), is_connector];
+    if kinds.into_iter().filter(|given| *given).count() > 1 {
+        wrong.push("logic: a bot is one of an HTTP endpoint, a script and a connector".to_owned());
+    }
+    if draft.source.is_none() && draft.env.is_some() {
+        wrong.push("env: only a script has it".to_owned());
+    }
+    if draft.source.is_none() && draft.script.is_some() {
+        wrong.push("script: names a file, which is not here; give its source".to_owned());
+    }
+    if !is_http && draft.http_deadline.is_some() {
+        wrong.push("http-deadline: only an HTTP bot has it".to_owned());
+    }
+    if !is_http && !is_connector && draft.authorization.is_some() {
+        wrong.push("authorization: only an HTTP bot or a connector has it".to_owned());
+    }
+    if draft.authorization.as_ref().is_some_and(|value| !header_value(value)) {
+        wrong.push("authorization: not a header's value".to_owned());
+    }
+    match draft.http.as_deref().map(|text| web_url(text, "http", wrong)) {
+        Some(Some(url)) => Logic::Http(HttpLogic {
+            url,
+            authorization: draft.authorization.as_deref().map(SecretString::from),
+            deadline,
+            attempts_max,
+        }),
+        // With a URL that is wrong the draft is refused.
+        None | Some(None) => match (script, connector) {
+            (Some(script), _) => Logic::Script(script),
+            (None, Some(connector)) => Logic::Connector(Box::new(connector)),
+            (None, None) => Logic::Echo,
+        },
+    }
 }
 
 /// `bot` and `client` are what the draft's names were found to be.
@@ -316,7 +331,7 @@ fn shaped(id: &str, prefix: &str, key: &str, wrong: &mut Wrong) -> String {
     id.to_owned()
 }
 
-fn web_url(text: &str, key: &str, wrong: &mut Wrong) -> Option<Url> {
+pub fn web_url(text: &str, key: &str, wrong: &mut Wrong) -> Option<Url> {
     let url = Url::parse(text).ok().filter(|url| {
         ["http", "https"].contains(&url.scheme())
             && url.has_host()
@@ -330,7 +345,7 @@ fn web_url(text: &str, key: &str, wrong: &mut Wrong) -> Option<Url> {
     url
 }
 
-fn time(
+pub fn time(
     text: Option<&str>,
     key: &str,
     usual: Duration,
@@ -346,7 +361,7 @@ fn time(
     usual
 }
 
-fn number(given: Option<u32>, key: &str, usual: u32, most: u32, wrong: &mut Wrong) -> u32 {
+pub fn number(given: Option<u32>, key: &str, usual: u32, most: u32, wrong: &mut Wrong) -> u32 {
     let number = given.unwrap_or(usual);
     if number == 0 || number > most {
         wrong.push(format!("{key}: 1 to {most}"));

@@ -146,6 +146,9 @@ impl BotView {
             Logic::Echo => ("echo", None, None),
             Logic::Http(http) => ("http", Some(http.url.to_string()), None),
             Logic::Script(script) => ("script", None, Some(script.name.clone())),
+            Logic::Connector(connector) => {
+                (connector.peer.kind(), Some(connector.url.to_string()), None)
+            }
         };
         Self {
             bot_id: bot.id.to_string(),

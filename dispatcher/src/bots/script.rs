@@ -13,7 +13,7 @@ use std::time::Duration;
 use ::script::job::{Fault, FaultKind, Input, Job, Limits, Message, Output};
 use ::script::pool::{Config, Error, Pool};
 use secrecy::ExposeSecret as _;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use shared::config;
 use shared::domain::ids::BotId;
 use shared::egress::Client;
@@ -23,7 +23,7 @@ use shared::wire::v1::{BotMessage, TaskEnd};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Bot, BotError, TurnContext, TurnEnd};
+use super::{Bot, BotError, TurnContext, TurnEnd, user_context};
 use crate::domain::{clean, template};
 use dialog::Dialog;
 
@@ -204,23 +204,6 @@ fn ended(task: ::script::job::Task) -> TaskEnd {
         end_reason: task.reason.map(clean::text),
         completed_task_id: task.id.map(clean::text),
         completed_task_name: task.name.map(clean::text),
-    }
-}
-
-/// What is known of the user: what the request says of them.
-fn user_context(turn: &TurnContext, payload: &Value) -> Map<String, Value> {
-    let info = &payload["from"]["userInfo"];
-    let user = turn.turn.user.as_str();
-    let known = json!({
-        "_id": user,
-        "emailId": info["email"],
-        "firstName": info["firstName"],
-        "lastName": info["lastName"],
-        "identities": [{"val": user, "type": "ivr"}],
-    });
-    match known {
-        Value::Object(map) => map,
-        _ => Map::new(),
     }
 }
 

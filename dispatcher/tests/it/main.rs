@@ -3,6 +3,7 @@
 
 mod breaker;
 mod commits;
+mod connectors;
 mod deliveries;
 mod failures;
 mod hosts;

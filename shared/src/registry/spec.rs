@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    Bot, Channel, Compatibility, Endpoint, HttpLogic, Logic, Rate, ScriptLogic, TokenRules,
+    Bot, Channel, Compatibility, ConnectorLogic, Endpoint, HttpLogic, Logic, Peer, Rate,
+    ScriptLogic, TokenRules,
 };
 use crate::domain::retry::{Policy, Spacing};
 
@@ -68,6 +69,13 @@ enum LogicSpec {
         name: String,
         source: String,
     },
+    Connector {
+        peer: Peer,
+        #[serde(with = "url_text")]
+        url: Url,
+        deadline_ms: u64,
+        attempts_max: u32,
+    },
 }
 
 /// A channel's settings; its endpoint's `token` and `signing_secret` are apart, and so is `disabled`.
@@ -121,6 +129,12 @@ impl BotSpec {
             Logic::Script(script) => {
                 LogicSpec::Script { name: script.name.clone(), source: script.source.to_string() }
             }
+            Logic::Connector(connector) => LogicSpec::Connector {
+                peer: connector.peer.clone(),
+                url: connector.url.clone(),
+                deadline_ms: ms(connector.deadline),
+                attempts_max: connector.attempts_max,
+            },
         };
         Self {
             logic,
@@ -136,6 +150,7 @@ impl BotSpec {
             Logic::Echo => None,
             Logic::Http(http) => http.authorization.as_ref(),
             Logic::Script(script) => script.env.as_ref(),
+            Logic::Connector(connector) => connector.authorization.as_ref(),
         }
     }
 
@@ -150,6 +165,15 @@ impl BotSpec {
             }),
             LogicSpec::Script { name, source } => {
                 Logic::Script(ScriptLogic { name, source: source.into(), env: secret })
+            }
+            LogicSpec::Connector { peer, url, deadline_ms, attempts_max } => {
+                Logic::Connector(Box::new(ConnectorLogic {
+                    peer,
+                    url,
+                    authorization: secret,
+                    deadline: Duration::from_millis(deadline_ms),
+                    attempts_max,
+                }))
             }
         };
         Bot {
@@ -250,16 +274,21 @@ impl EndpointSpec {
 }
 
 /// A URL as its text.
-mod url_text {
+pub(super) mod url_text {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
     use url::Url;
 
-    pub(super) fn serialize<S: Serializer>(url: &Url, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::registry) fn serialize<S: Serializer>(
+        url: &Url,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         to.serialize_str(url.as_str())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
+    pub(in crate::registry) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Url, D::Error> {
         let text = std::borrow::Cow::<'_, str>::deserialize(from)?;
         Url::parse(&text).map_err(D::Error::custom)
     }

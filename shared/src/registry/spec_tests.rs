@@ -1,5 +1,6 @@
 //! What goes into a spec comes out again, except secrets, which never go in.
 
+use super::super::{Model, Tool};
 use super::*;
 
 fn endpoint(retry: Policy) -> Endpoint {
@@ -67,6 +68,33 @@ fn an_endpoint_without_its_signing_secret_is_no_endpoint() {
     assert!(matches!(sync.endpoint(state), Some(None)));
 }
 
+/// One of each kind.
+fn peers() -> [Peer; 7] {
+    let model = Model {
+        model: "m".to_owned(),
+        instructions: Some("Be kind.".to_owned()),
+        stream: true,
+        history: 4,
+        max_tokens: Some(7),
+        temperature: Some(0.5),
+        tools: vec![Tool {
+            name: "t".to_owned(),
+            description: "d".to_owned(),
+            url: Url::parse("https://tool.test/").unwrap(),
+            parameters: serde_json::json!({"type": "object"}),
+        }],
+    };
+    [
+        Peer::Rasa,
+        Peer::RasaActions { action: "a".to_owned() },
+        Peer::BotFramework { welcome: true },
+        Peer::Openai(model.clone()),
+        Peer::OpenaiResponses { model, store: true },
+        Peer::Botkit { client_id: "cs-1".to_owned(), component: "c".to_owned() },
+        Peer::Dify { stream: false },
+    ]
+}
+
 #[test]
 fn a_bot_comes_back_with_its_secret_given_apart() {
     let http = HttpLogic {
@@ -80,7 +108,15 @@ fn a_bot_comes_back_with_its_secret_given_apart() {
         source: "say(\"\u{e4}\")\n".into(),
         env: Some(r#"{"K":"b0t"}"#.into()),
     };
-    for logic in [Logic::Echo, Logic::Http(http), Logic::Script(script)] {
+    let connectors = peers().into_iter().map(|peer| {
+        let url = Url::parse("https://peer.test/v1").unwrap();
+        let authorization = Some("Bearer b0t".into());
+        let deadline = Duration::from_secs(3);
+        let connector = ConnectorLogic { peer, url, authorization, deadline, attempts_max: 2 };
+        Logic::Connector(Box::new(connector))
+    });
+    let others = [Logic::Echo, Logic::Http(http), Logic::Script(script)];
+    for logic in others.into_iter().chain(connectors) {
         let bot = Bot {
             id: "st-1".into(),
             name: "b".to_owned(),

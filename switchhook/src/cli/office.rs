@@ -26,7 +26,8 @@ pub(crate) struct Publish {
 pub(crate) struct Set {
     /// Its id or name.
     pub(crate) name: String,
-    /// What to change, with the words of a registry file: `deadline=10s`; `post_url=` takes a word out.
+    /// What to change, with the words of a registry file: `deadline=10s`, `connector.model=NAME`; `post_url=`
+    /// takes a word out.
     #[arg(required = true, value_name = "WORD=VALUE")]
     pub(crate) words: Vec<String>,
     /// Read a secret of it from a file (`-` for standard input): `access_token=FILE`, `authorization=FILE`.

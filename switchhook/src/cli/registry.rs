@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::office::{Publish, Set};
-use crate::office::drafts::{AppDraft, BotDraft, ChannelDraft, RulesDraft};
+use crate::office::drafts::{AppDraft, BotDraft, ChannelDraft, ConnectorDraft, RulesDraft};
 
 #[derive(Subcommand)]
 pub(crate) enum App {
@@ -74,9 +74,13 @@ pub(crate) enum Bot {
         /// JSON file with what the script finds in `env`: an object of texts.
         #[arg(long, value_name = "FILE", requires = "script")]
         env_file: Option<PathBuf>,
-        /// Read the value of the `Authorization` header from a file (`-` for standard input).
+        /// Read the value of the `Authorization` header, or a connector's key, from a file (`-` for standard
+        /// input).
         #[arg(long, value_name = "FILE")]
         authorization_file: Option<PathBuf>,
+        /// JSON file with the tools that a connector's model may call: a list.
+        #[arg(long, value_name = "FILE", requires = "kind")]
+        tools_file: Option<PathBuf>,
         #[command(flatten)]
         json: Json,
     },
@@ -122,7 +126,7 @@ pub(crate) enum Bot {
 #[derive(Args)]
 pub(crate) struct TestBot {
     /// File of a script.
-    #[arg(long, value_name = "FILE", required_unless_present = "http")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["http", "kind"])]
     pub(crate) script: Option<PathBuf>,
     /// URL of an HTTP bot.
     #[arg(long, value_name = "URL", conflicts_with = "script")]
@@ -130,9 +134,15 @@ pub(crate) struct TestBot {
     /// JSON file with what the script finds in `env`: an object of texts.
     #[arg(long, value_name = "FILE", requires = "script")]
     pub(crate) env_file: Option<PathBuf>,
-    /// Read the value of the `Authorization` header from a file (`-` for standard input).
-    #[arg(long, value_name = "FILE", requires = "http")]
+    #[command(flatten)]
+    pub(crate) connector: Option<ConnectorDraft>,
+    /// Read the value of the `Authorization` header, or a connector's key, from a file (`-` for standard
+    /// input).
+    #[arg(long, value_name = "FILE")]
     pub(crate) authorization_file: Option<PathBuf>,
+    /// JSON file with the tools that a connector's model may call: a list.
+    #[arg(long, value_name = "FILE", requires = "kind")]
+    pub(crate) tools_file: Option<PathBuf>,
     /// Conversation files (YAML, see docs/scripts.md).
     #[arg(required = true, value_name = "CONVERSATION")]
     pub(crate) conversations: Vec<PathBuf>,

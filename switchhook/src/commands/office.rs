@@ -91,7 +91,18 @@ pub(crate) fn patch(set: &Set) -> Result<Map<String, Value>, Failure> {
                 Ok(_) | Err(_) => text.into(),
             },
         };
-        patch.insert(word, value);
+        // A connector's words are its own: `connector.model=NAME`.
+        match word.split_once('.') {
+            Some((whole, word)) => {
+                let inner = patch.entry(whole).or_insert_with(|| Value::Object(Map::new()));
+                if let Some(inner) = inner.as_object_mut() {
+                    inner.insert(word.to_owned(), value);
+                }
+            }
+            None => {
+                patch.insert(word, value);
+            }
+        }
     }
     if let Some(text) = &set.secret_file {
         let (word, file) = split(text)?;

@@ -15,6 +15,7 @@ use crate::cli::registry::{
 };
 use crate::office::apply::{Line, RegistryFile};
 use crate::office::apps::{AppPatch, Rotation};
+use crate::office::drafts::ToolDraft;
 use crate::office::reach::reach;
 use crate::office::views::{AppView, BotView, ChannelView};
 use crate::office::{Request, Response};
@@ -49,13 +50,16 @@ pub(crate) fn app(settings: &Settings, command: App) -> Result<(), Failure> {
 
 pub(crate) fn bot(settings: &Settings, command: Bot) -> Result<(), Failure> {
     let (request, json) = match command {
-        Bot::Add { mut draft, script, env_file, authorization_file, json } => {
+        Bot::Add { mut draft, script, env_file, authorization_file, tools_file, json } => {
             draft.authorization = authorization_file.as_deref().map(secret).transpose()?;
+            if let (Some(connector), Some(file)) = (&mut draft.connector, tools_file) {
+                connector.tools = Some(tools(&file)?);
+            }
             if let Some(file) = script {
                 draft.read_script(&file).map_err(Failure::usage)?;
             }
             draft.env = env_file.as_deref().map(env).transpose()?;
-            (Request::AddBot { draft: *draft }, json)
+            (Request::AddBot { draft }, json)
         }
         Bot::Test(test) => return super::rehearse::run(settings, &test),
         Bot::List(json) => (Request::Bots, json),
@@ -245,6 +249,15 @@ fn print_line(line: &Line) -> Result<(), Failure> {
     let Line { what, name, id, done, secret } = line;
     let secret = secret.as_ref().map_or(String::new(), |secret| format!("  secret {secret}"));
     output::line(&format!("{done:9}  {what} {name} ({id}){secret}"))
+}
+
+/// What a model may call.
+pub(super) fn tools(path: &Path) -> Result<Vec<ToolDraft>, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    serde_json::from_str(&text).map_err(|error| {
+        Failure::usage(format!("{}: not a JSON list of tools: {error}", path.display()))
+    })
 }
 
 /// What a script finds in `env`.

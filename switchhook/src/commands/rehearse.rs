@@ -8,7 +8,7 @@ use shared::config::Settings;
 use shared::entropy::Entropy;
 use shared::process::{Failure, block_on};
 
-use super::registry::{env, secret};
+use super::registry::{env, secret, tools};
 use crate::cli::registry::TestBot;
 use crate::office::drafts::BotDraft;
 use crate::office::validate;
@@ -20,6 +20,10 @@ pub(super) fn run(settings: &Settings, test: &TestBot) -> Result<(), Failure> {
         serde_json::from_value(draft).map_err(|error| Failure::other(error.to_string()))?;
     if let Some(file) = &test.script {
         draft.read_script(file).map_err(Failure::usage)?;
+    }
+    draft.connector.clone_from(&test.connector);
+    if let (Some(connector), Some(file)) = (&mut draft.connector, &test.tools_file) {
+        connector.tools = Some(tools(file)?);
     }
     draft.env = test.env_file.as_deref().map(env).transpose()?;
     draft.authorization = test.authorization_file.as_deref().map(secret).transpose()?;

@@ -3,6 +3,7 @@
 
 mod apply;
 mod completions;
+mod connectors;
 mod doctor;
 mod documents;
 mod metrics;

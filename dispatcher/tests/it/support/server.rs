@@ -8,9 +8,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -18,6 +17,7 @@ use tokio::task::JoinSet;
 /// One request as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
+    pub(crate) path: String,
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: Value,
 }
@@ -53,7 +53,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let state = Arc::new(Shared { script: Box::new(script), asked: Mutex::default() });
-        let app = Router::new().route("/bot", post(turn)).with_state(Arc::clone(&state));
+        let app = Router::new().fallback(turn).with_state(Arc::clone(&state));
         let mut task = JoinSet::new();
         task.spawn(async move {
             let _ended = axum::serve(listener, app).await;
@@ -70,12 +70,18 @@ impl Server {
     }
 }
 
-async fn turn(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn turn(
+    State(state): State<Arc<Shared>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let headers = headers
         .iter()
         .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
         .collect();
-    let asked = Asked { headers, body: serde_json::from_slice(&body).unwrap() };
+    let path = uri.path().to_owned();
+    let asked = Asked { path, headers, body: serde_json::from_slice(&body).unwrap() };
     let number = {
         let mut all = state.asked.lock().unwrap();
         all.push(asked.clone());

@@ -1,0 +1,24 @@
+//! A Dify app. Its conversation's id is kept in the session.
+
+use serde_json::json;
+
+use super::{ConnectorBot, Exchange, failed};
+use crate::bots::{BotError, TurnEnd};
+use crate::domain::peers::{cards, dify};
+
+pub(super) async fn turn(
+    bot: &ConnectorBot<'_>,
+    exchange: &Exchange<'_>,
+    stream: bool,
+) -> Result<TurnEnd, BotError> {
+    let kept = exchange.kept(&bot.logic.peer);
+    let conversation = kept["conversation"].as_str().unwrap_or_default();
+    let question = dify::question(exchange.heard(), conversation, stream);
+    let answer = bot.post(exchange, &["chat-messages"], question).await?.well()?;
+    let answer = dify::answer(&answer.text).map_err(failed)?;
+    exchange.say(cards::said(&answer.text).into_iter().collect())?;
+    if let Some(conversation) = answer.conversation {
+        exchange.keep(&bot.logic.peer, &json!({"conversation": conversation}))?;
+    }
+    Ok(TurnEnd::default())
+}

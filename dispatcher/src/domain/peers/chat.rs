@@ -1,0 +1,252 @@
+//! OpenAI-compatible chat completions: the request, and an answer that came whole or piece by piece.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use shared::registry::{Model, Tool};
+
+use super::{list_at, object, sse, text_at};
+
+/// The bytes of history that are kept, whatever their number.
+const HISTORY_BYTES_MAX: usize = 64 * 1024;
+
+/// A call that the model wants made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    pub id: String,
+    pub name: String,
+    /// JSON, as the model wrote it.
+    pub arguments: String,
+}
+
+/// What a model answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Empty when it said nothing.
+    pub text: String,
+    pub calls: Vec<Call>,
+}
+
+/// The request's body. `messages` is the whole conversation after the instructions.
+pub fn question(model: &Model, messages: &[Value]) -> Value {
+    let system = model.instructions.iter().map(|text| json!({"role": "system", "content": text}));
+    let messages: Vec<_> = system.chain(messages.iter().cloned()).collect();
+    let mut body = object(json!({
+        "model": model.model,
+        "messages": messages,
+        "stream": model.stream,
+    }));
+    let mut set = |key: &str, value: Value| body.insert(key.to_owned(), value);
+    if let Some(most) = model.max_tokens {
+        set("max_completion_tokens", json!(most));
+    }
+    if let Some(temperature) = model.temperature {
+        set("temperature", json!(temperature));
+    }
+    if !model.tools.is_empty() {
+        set("tools", model.tools.iter().map(tool).collect());
+    }
+    Value::Object(body)
+}
+
+fn tool(tool: &Tool) -> Value {
+    let Tool { name, description, parameters, .. } = tool;
+    let function = json!({"name": name, "description": description, "parameters": parameters});
+    json!({"type": "function", "function": function})
+}
+
+/// What the model said before it called, as it is told again with the results.
+pub fn called(answer: &Answer) -> Value {
+    let calls: Vec<_> = answer
+        .calls
+        .iter()
+        .map(|call| {
+            let function = json!({"name": call.name, "arguments": call.arguments});
+            json!({"id": call.id, "type": "function", "function": function})
+        })
+        .collect();
+    json!({"role": "assistant", "content": answer.text, "tool_calls": calls})
+}
+
+pub fn result(call: &Call, content: &str) -> Value {
+    json!({"role": "tool", "tool_call_id": call.id, "content": content})
+}
+
+/// Reads an answer, whole or as events.
+pub fn answer(body: &str) -> Result<Answer, String> {
+    if sse::is_json(body) {
+        let body = serde_json::from_str(body).map_err(|_| "its answer is no JSON".to_owned())?;
+        return whole(&body);
+    }
+    let mut answer = Answer::default();
+    let mut calls: BTreeMap<u64, Call> = BTreeMap::new();
+    let mut seen = false;
+    for event in sse::events(body) {
+        if event.data == "[DONE]" {
+            break;
+        }
+        let Ok(chunk) = serde_json::from_str::<Value>(&event.data) else {
+            return Err("a piece of its answer is no JSON".to_owned());
+        };
+        refused(&chunk)?;
+        // The last chunk may hold the usage and no choice.
+        let Some(choice) = list_at(&chunk, "choices").first() else { continue };
+        seen = true;
+        let delta = &choice["delta"];
+        for key in ["content", "refusal"] {
+            answer.text.push_str(text_at(delta, key).unwrap_or_default());
+        }
+        for (place, piece) in (0..).zip(list_at(delta, "tool_calls")) {
+            let call = calls.entry(piece["index"].as_u64().unwrap_or(place)).or_default();
+            let function = &piece["function"];
+            if let Some(id) = text_at(piece, "id") {
+                id.clone_into(&mut call.id);
+            }
+            if let Some(name) = text_at(function, "name") {
+                name.clone_into(&mut call.name);
+            }
+            call.arguments.push_str(text_at(function, "arguments").unwrap_or_default());
+        }
+    }
+    if !seen {
+        return Err("its answer has no choice".to_owned());
+    }
+    answer.calls = calls.into_values().collect();
+    Ok(answer)
+}
+
+fn whole(body: &Value) -> Result<Answer, String> {
+    refused(body)?;
+    let choice = list_at(body, "choices").first().ok_or("its answer has no choice")?;
+    let message = &choice["message"];
+    let text = match &message["content"] {
+        Value::String(text) => text.clone(),
+        // Parts, as some peers give them.
+        Value::Array(parts) => parts.iter().filter_map(|part| text_at(part, "text")).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
+            text_at(message, "refusal").unwrap_or_default().to_owned()
+        }
+    };
+    let call = |call: &Value| Call {
+        id: text_at(call, "id").unwrap_or_default().to_owned(),
+        name: text_at(&call["function"], "name").unwrap_or_default().to_owned(),
+        arguments: match &call["function"]["arguments"] {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        },
+    };
+    Ok(Answer { text, calls: list_at(message, "tool_calls").iter().map(call).collect() })
+}
+
+/// An error in the place of an answer, or in the midst of a stream.
+pub(super) fn refused(body: &Value) -> Result<(), String> {
+    match body.get("error") {
+        None | Some(Value::Null) => Ok(()),
+        Some(error) => Err(format!("it answered with an error{}", word(error))),
+    }
+}
+
+/// The error's code or type, if it is a word: the rest may repeat what the user said.
+pub fn word(error: &Value) -> String {
+    let plain = |text: &&str| {
+        text.len() <= 60 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+    };
+    let word =
+        text_at(error, "code").filter(plain).or_else(|| text_at(error, "type").filter(plain));
+    word.map(|word| format!(" ({word})")).unwrap_or_default()
+}
+
+/// The newest messages, at most so many and within the bound in bytes. It never begins with an answer.
+pub fn trim(mut history: Vec<Value>, most: u32) -> Vec<Value> {
+    let size = |message: &Value| message["content"].as_str().map_or(0, str::len);
+    let mut bytes: usize = history.iter().map(size).sum();
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let mut first = 0;
+    for message in &history {
+        let too_much = history.len() - first > most || bytes > HISTORY_BYTES_MAX;
+        if !too_much && message["role"] != "assistant" {
+            break;
+        }
+        bytes -= size(message);
+        first += 1;
+    }
+    history.split_off(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> Model {
+        Model {
+            model: "m".into(),
+            instructions: Some("Be kind.".into()),
+            stream: false,
+            history: 4,
+            max_tokens: Some(5),
+            temperature: None,
+            tools: vec![Tool {
+                name: "t".into(),
+                description: "d".into(),
+                url: "http://tool.test/".parse().unwrap(),
+                parameters: json!({"type": "object"}),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_question_begins_with_the_instructions_and_names_the_tools() {
+        let body = question(&model(), &[json!({"role": "user", "content": "hi"})]);
+        assert_eq!(body["messages"][0], json!({"role": "system", "content": "Be kind."}));
+        assert_eq!(body["messages"][1]["content"], "hi");
+        assert_eq!(body["tools"][0]["function"]["name"], "t");
+        assert_eq!((&body["max_completion_tokens"], body.get("temperature")), (&json!(5), None));
+    }
+
+    #[test]
+    fn whole_answers_are_read_with_texts_calls_and_refusals() {
+        let of = |message: Value| answer(&json!({"choices": [{"message": message}]}).to_string());
+        let text = |text: &str| Answer { text: text.into(), calls: Vec::new() };
+        assert_eq!(of(json!({"content": "a", "tool_calls": null})).unwrap(), text("a"));
+        assert_eq!(of(json!({"content": [{"type": "text", "text": "a"}]})).unwrap(), text("a"));
+        assert_eq!(of(json!({"content": null, "refusal": "no"})).unwrap(), text("no"));
+        let calls = json!({"content": null, "tool_calls": [{"id": "c", "function": {"name": "t", "arguments": "{}"}}]});
+        let expected = Call { id: "c".into(), name: "t".into(), arguments: "{}".into() };
+        assert_eq!(of(calls).unwrap().calls, [expected]);
+        let error =
+            r#"{"error":{"message":"the user said x","type":"invalid_request_error","code":null}}"#;
+        let why = answer(error).unwrap_err();
+        assert!(why.contains("invalid_request_error") && !why.contains("user said"), "{why}");
+        answer("{}").unwrap_err();
+    }
+
+    #[test]
+    fn pieces_are_put_together_and_what_is_odd_about_them_is_borne() {
+        let body = concat!(
+            ": keepalive\n\n",
+            "data: {\"choices\":[{\"delta\":{\"role\":null,\"content\":null}}]}\n\n",
+            "data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\n\n",
+            "data: {\"choices\":[{\"delta\":{\"content\":\"lo\",\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"function\":{\"name\":\"t\",\"arguments\":\"{\\\"a\\\"\"}}]}}]}\n\n",
+            "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\":1}\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n",
+            "data: {\"choices\":[],\"usage\":{}}\n\ndata: [DONE]\n\n",
+        );
+        let expected = Call { id: "c".into(), name: "t".into(), arguments: "{\"a\":1}".into() };
+        assert_eq!(answer(body).unwrap(), Answer { text: "Hello".into(), calls: vec![expected] });
+        answer("data: {\"error\":{\"type\":\"server_error\"}}\n\n").unwrap_err();
+        answer("data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: {\"error\":{\"code\":\"overloaded\"}}\n\n").unwrap_err();
+        answer("").unwrap_err();
+    }
+
+    #[test]
+    fn history_is_bounded_by_number_and_bytes_and_begins_with_the_user() {
+        let message = |role: &str, n: usize| json!({"role": role, "content": "x".repeat(n)});
+        let talk = |turns: usize, n: usize| -> Vec<_> {
+            (0..turns).flat_map(|_| [message("user", n), message("assistant", n)]).collect()
+        };
+        assert_eq!(trim(talk(5, 1), 4).len(), 4);
+        assert_eq!(trim(talk(5, 1), 3).len(), 2);
+        assert_eq!(trim(talk(5, 1), 0), Vec::<Value>::new());
+        assert_eq!(trim(talk(5, 10_000), 100).len(), 6);
+        assert_eq!(trim(talk(2, 1), 100).len(), 4);
+    }
+}
