@@ -60,7 +60,7 @@ signing_secret = "{SIGNING_SECRET}"
 }
 
 /// The folder that `./test` prepares, and the repository's scripts.
-fn clients() -> (PathBuf, PathBuf) {
+pub(crate) fn clients() -> (PathBuf, PathBuf) {
     let scripts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients");
     let prepared =
         option_env_at_run_time().unwrap_or_else(|| scripts.join("../../target/test-clients"));

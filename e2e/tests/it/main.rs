@@ -7,6 +7,7 @@ mod controls;
 mod crash_points;
 mod durable;
 mod monitoring;
+mod peers;
 mod promises;
 mod support;
 mod tokens;
