@@ -8,8 +8,13 @@ mod alone;
 pub mod api;
 mod ids;
 pub mod office;
+mod pages;
+mod room;
+mod server;
 
 pub use alone::Alone;
+pub use pages::{PAGES, PageRoute, Right};
+pub use room::Ways;
 
 use shared::broker::Broker;
 use shared::config::Settings;
@@ -26,12 +31,25 @@ pub fn start<B: Broker, S: Store>(
     listener: TcpListener,
 ) {
     if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "the admin API is served");
+        tracing::info!(%address, "the pages and the admin API are served");
     }
     let (clock, entropy) = (ground.clock.clone(), ground.entropy.clone());
     let desk = Desk::new(ground.store.clone(), clock, entropy, host_url(settings))
         .with_two_people(settings.console.two_person);
-    api::start(ground, desk, listener);
+    let ways = Ways::new(settings);
+    serve(ground, desk, ways, listener);
+}
+
+/// Serves pages and API until the ground's life ends.
+pub fn serve<B: Broker, S: Store>(
+    ground: Ground<B, S>,
+    desk: Desk<S>,
+    ways: Ways,
+    listener: TcpListener,
+) {
+    let lifecycle = ground.lifecycle.clone();
+    let room = std::sync::Arc::new(room::Room::new(ground, desk, ways));
+    lifecycle.spawn(server::serve(room, listener));
 }
 
 /// Where clients reach ingress, by the settings; without a slash at its end.

@@ -176,8 +176,12 @@ settings! {
     }
     /// The control plane.
     console: Console {
-        /// Address of the admin API. Empty: it is not served.
+        /// Address of the pages and the admin API. Empty: they are not served.
         listen: Option<SocketAddr> = "",
+        /// URL under which operators reach the pages. With https, cookies never travel without it. Empty: the address that is asked.
+        public_url: Option<url::Url> = "",
+        /// Where the pages' chat reaches ingress. Empty: as clients do.
+        ingress_url: Option<url::Url> = "",
         /// Whether who asks for something to be published may not be who approves it.
         two_person: bool = "false",
     }

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use crate::office::etag;
 use crate::office::problem::{Kind, Problem};
 
-pub(super) type Reply = Response<Full<Bytes>>;
+pub(crate) type Reply = Response<Full<Bytes>>;
 
 /// What the edge refuses before the office is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     NoToken,
     NoPath,
     Method(&'static str),
@@ -43,7 +43,7 @@ impl Refusal {
         }
     }
 
-    pub(super) fn reply(self) -> Reply {
+    pub(crate) fn reply(self) -> Reply {
         let (status, words) = self.told();
         let mut reply = problem(status, words);
         let headers = reply.headers_mut();

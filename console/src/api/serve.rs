@@ -1,23 +1,16 @@
-//! Connections and requests: bounded in number, size and time, before anything is believed.
+//! Requests of the API: bounded in size and time, before anything is believed.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, IF_MATCH};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use shared::broker::Broker;
 use shared::store::Store;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::answer::{self, Refusal, Reply};
@@ -27,67 +20,16 @@ use super::{Room, handlers, public};
 use crate::office::actor::Actor;
 use crate::office::problem::{Kind, Problem};
 
-/// Open connections; more wait in the kernel's backlog.
-const CONNECTIONS: usize = 256;
-const HEAD: Duration = Duration::from_secs(10);
-const BODY: Duration = Duration::from_secs(15);
-/// The longest that one connection is served.
-const CONNECTION: Duration = Duration::from_mins(10);
+pub(crate) const BODY: Duration = Duration::from_secs(15);
 const BODY_MAX: usize = 4 * 1024 * 1024;
-/// After an error of `accept` that is not one connection's own.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts until the ground's life ends.
-pub(super) async fn serve<B: Broker, S: Store>(room: Arc<Room<B, S>>, listener: TcpListener) {
-    let (stop, life) = (room.ground.lifecycle.stop(), room.ground.lifecycle.clone());
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    let accepting = async {
-        loop {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-            let Ok((stream, _)) = listener.accept().await else {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            };
-            let room = Arc::clone(&room);
-            life.spawn(async move {
-                let _permit = permit;
-                connection(room, stream).await;
-            });
-        }
-    };
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => {}
-        () = accepting => {}
-    }
-}
-
-async fn connection<B: Broker, S: Store>(room: Arc<Room<B, S>>, stream: TcpStream) {
-    let stop = room.ground.lifecycle.stop();
-    let service = service_fn(move |request| {
-        let room = Arc::clone(&room);
-        async move { Ok::<_, Infallible>(request_of(&room, request).await) }
-    });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_headers(64);
-    let serving = http.serve_connection(TokioIo::new(stream), service);
-    let mut serving = std::pin::pin!(serving);
-    let ended = tokio::select! {
-        biased;
-        done = timeout(CONNECTION, &mut serving) => done.is_ok(),
-        () = stop.cancelled() => false,
-    };
-    if !ended {
-        // What has begun is finished; nothing new begins.
-        serving.as_mut().graceful_shutdown();
-        let _ = timeout(BODY, serving).await;
-    }
-}
-
-async fn request_of<B: Broker, S: Store>(room: &Room<B, S>, request: Request<Incoming>) -> Reply {
-    let (head, body) = request.into_parts();
-    let Ok(_place) = room.places.try_acquire() else { return Refusal::Busy.reply() };
-    match answered(room, &head, body).await {
+/// Answers one request below `/api`.
+pub(crate) async fn answer<B: Broker, S: Store>(
+    room: &Room<B, S>,
+    head: &Parts,
+    body: Incoming,
+) -> Reply {
+    match answered(room, head, body).await {
         Ok(reply) => reply,
         Err(Failed::Edge(refusal)) => refusal.reply(),
         Err(Failed::Office(problem)) => answer::refused(&problem),

@@ -301,7 +301,7 @@ impl<S: Store> Desk<S> {
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9i$\
                       AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-fn operator<'b>(book: &'b Book, name: &str) -> Result<&'b Record, Problem> {
+pub(super) fn operator<'b>(book: &'b Book, name: &str) -> Result<&'b Record, Problem> {
     book.record(Kind::Operator, name).ok_or_else(|| Problem::missing("operator", name))
 }
 
@@ -320,7 +320,7 @@ fn stays_ruled(book: &Book, name: &str, after: &OperatorView) -> Result<(), Prob
     if rules(&before) { Err(Problem::conflict("it is the last admin")) } else { Ok(()) }
 }
 
-fn put(view: &OperatorView, hash: &str) -> Write {
+pub(super) fn put(view: &OperatorView, hash: &str) -> Write {
     let sealed = Some(SecretString::from(hash));
     let body = json!(view).to_string();
     let record = Record { kind: Kind::Operator, id: view.name.clone(), body, sealed };
@@ -328,14 +328,14 @@ fn put(view: &OperatorView, hash: &str) -> Write {
 }
 
 /// 256 random bits as text.
-fn random(entropy: &Entropy) -> String {
+pub(super) fn random(entropy: &Entropy) -> String {
     let mut bytes = [0; 32];
     entropy.fill(&mut bytes);
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// What of a token is kept: it has 256 random bits, so a plain digest gives nothing away.
-fn digest_of(token: &str) -> String {
+pub(super) fn digest_of(token: &str) -> String {
     BASE64_STANDARD_NO_PAD.encode(digest::digest(&digest::SHA256, token.as_bytes()))
 }
 
@@ -345,7 +345,7 @@ fn argon2() -> Result<Argon2<'static>, Problem> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-async fn hash(password: String, entropy: &Entropy) -> Result<String, Problem> {
+pub(super) async fn hash(password: String, entropy: &Entropy) -> Result<String, Problem> {
     if !PASSWORD.contains(&password.len()) {
         return Err(Problem::invalid("password: 12 to 1024 bytes"));
     }

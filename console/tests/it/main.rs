@@ -5,5 +5,8 @@ mod api;
 mod canaries;
 mod exchange;
 mod life;
+mod page_forms;
+mod page_rights;
 mod people;
+mod sign_in;
 mod support;

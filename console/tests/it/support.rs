@@ -1,6 +1,7 @@
 //! An office of the test's own.
 
 pub(crate) mod api;
+pub(crate) mod pages;
 
 use console::office::actor::{Actor, Role, Scope};
 use console::office::drafts::ChannelDraft;

@@ -37,10 +37,14 @@ pub enum Kind {
     Decided,
     /// The answer to an `Idempotency-Key` of the admin API.
     Key,
+    /// Somebody who is signed in to the pages.
+    Session,
+    /// The link that makes the first admin.
+    Invitation,
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Operator,
         Self::Token,
         Self::Edit,
@@ -50,6 +54,8 @@ impl Kind {
         Self::Request,
         Self::Decided,
         Self::Key,
+        Self::Session,
+        Self::Invitation,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -63,6 +69,8 @@ impl Kind {
             Self::Request => "request",
             Self::Decided => "decided",
             Self::Key => "key",
+            Self::Session => "session",
+            Self::Invitation => "invitation",
         }
     }
 

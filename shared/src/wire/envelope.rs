@@ -17,6 +17,10 @@ pub enum Kind {
     Delivery = 2,
     Replies = 3,
     Announcement = 4,
+    /// Not on the broker: what a browser keeps of who is signed in.
+    Session = 5,
+    /// Not on the broker: what a browser keeps of who has signed in there before.
+    Device = 6,
 }
 
 /// The keys of an installation: the first seals, all of them open.

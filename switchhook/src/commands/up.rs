@@ -36,6 +36,9 @@ pub(crate) fn run(engines: &Engines, args: &Up) -> Result<(), Failure> {
             Some(address) => Some(process::bind("console.listen", address)?),
             None => None,
         };
+        if let Some(listener) = &console {
+            settings.console.listen = Some(local(listener)?);
+        }
         let house = House { listener, console, demo: !args.no_demo };
         process::live(settings, admin, options, house).await
     })
@@ -83,6 +86,7 @@ impl Rooms for House {
             let mut settings = settings.clone();
             settings.ingress.listen = reachable(settings.ingress.listen);
             console::start(ground.clone(), &settings, listener);
+            tell_of_console(&ground, &settings, &urls.host).await?;
         }
         if settings.engines.postgres.is_none() {
             let (clock, entropy) = (ground.clock.clone(), ground.entropy.clone());
@@ -110,6 +114,26 @@ fn tell<B, S>(ground: &Ground<B, S>, demo: Option<&mut Demo>, urls: &Urls) -> an
     demo.write(urls)?;
     let commands = demo.commands(&ground.clock).map_err(|why| anyhow::anyhow!(why))?;
     output::line(&commands)?;
+    Ok(())
+}
+
+/// Where the pages are; while nobody can sign in, with the link that makes the first admin.
+async fn tell_of_console<B: Broker, S: Store>(
+    ground: &Ground<B, S>,
+    settings: &Settings,
+    host: &str,
+) -> anyhow::Result<()> {
+    let Some(address) = settings.console.listen.map(reachable) else { return Ok(()) };
+    let url = settings.console.public_url.as_ref();
+    let url = url.map_or_else(|| format!("http://{address}"), ToString::to_string);
+    let url = url.trim_end_matches('/');
+    output::line(&format!("The console is at {url}"))?;
+    let (clock, entropy) = (ground.clock.clone(), ground.entropy.clone());
+    let desk = Desk::new(ground.store.clone(), clock, entropy, host.to_owned());
+    if let Some(token) = desk.invite().await? {
+        let link = format!("{url}/welcome?token={token}");
+        output::line(&format!("Become the first admin, once, within a day: {link}"))?;
+    }
     Ok(())
 }
 

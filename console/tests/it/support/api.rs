@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use console::Ways;
 use console::office::actor::{Actor, Role, Scope};
 use console::office::execute::Desk;
 use console::office::operators::ApiTokenDraft;
@@ -60,7 +61,8 @@ impl Answer {
 }
 
 impl Api {
-    pub(crate) async fn start() -> Self {
+    /// Nobody is there yet.
+    pub(crate) async fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(folder.path(), Clock::Real).await.unwrap();
         let store = Sqlite::new(&database, Vault::new(&[7; 32], Entropy::Real));
@@ -81,14 +83,13 @@ impl Api {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let desk = Desk::new(store, Clock::Real, Entropy::Real, "https://hooks.example".to_owned());
-        console::api::start(ground.clone(), desk.clone(), listener);
-        let local = Actor::command_line();
-        for (name, role) in [("ann", Role::Admin), ("dev", Role::Developer)] {
-            desk.add_operator(&local, &operator(name, role)).await.unwrap();
-        }
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30));
+        console::serve(ground.clone(), desk.clone(), Ways::default(), listener);
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(30));
         let http = http.build().unwrap();
-        let mut api = Self {
+        Self {
             url,
             http,
             desk,
@@ -96,7 +97,15 @@ impl Api {
             developer: String::new(),
             _ground: ground,
             _folder: folder,
-        };
+        }
+    }
+
+    pub(crate) async fn start() -> Self {
+        let mut api = Self::empty().await;
+        let local = Actor::command_line();
+        for (name, role) in [("ann", Role::Admin), ("dev", Role::Developer)] {
+            api.desk.add_operator(&local, &operator(name, role)).await.unwrap();
+        }
         api.admin = api.token("ann", &Scope::ALL).await;
         api.developer = api.token("dev", &[Scope::Read, Scope::Configure]).await;
         api

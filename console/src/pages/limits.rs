@@ -1,0 +1,114 @@
+//! How often somebody may try to sign in: a bucket for each account and each address, in bounded memory.
+//! Whoever has signed in from a browser before has a bucket of their own there, so that guesses from
+//! elsewhere do not lock them out.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Tries at once, and how long it takes until one comes back: 10 in a quarter of an hour for an account.
+const ACCOUNT: Bucket = Bucket { size: 10.0, back: Duration::from_secs(90) };
+/// Many operators may share an address, or a proxy's.
+const ADDRESS: Bucket = Bucket { size: 60.0, back: Duration::from_secs(15) };
+/// Buckets that are remembered. The fullest go first: they forbid nothing.
+const BUCKETS: usize = 20_000;
+
+#[derive(Clone, Copy)]
+struct Bucket {
+    size: f64,
+    back: Duration,
+}
+
+#[derive(Clone, Copy)]
+struct Level {
+    left: f64,
+    at: Instant,
+    kind: Bucket,
+}
+
+impl Level {
+    fn now(self, now: Instant) -> f64 {
+        let back = now.duration_since(self.at).as_secs_f64() / self.kind.back.as_secs_f64();
+        (self.left + back).min(self.kind.size)
+    }
+}
+
+/// See the module's documentation.
+#[derive(Default)]
+pub(crate) struct Limits(Mutex<HashMap<String, Level>>);
+
+impl Limits {
+    /// Takes one try from both buckets, or from none: then says how long to wait.
+    pub(crate) fn take(&self, account: &str, address: &str) -> Result<(), Duration> {
+        let now = Instant::now();
+        let mut levels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys =
+            [(format!("account {account}"), ACCOUNT), (format!("address {address}"), ADDRESS)];
+        let left = |levels: &HashMap<String, Level>, key: &str, kind: Bucket| {
+            levels.get(key).map_or(kind.size, |level| level.now(now))
+        };
+        for (key, kind) in &keys {
+            let left = left(&levels, key, *kind);
+            if left < 1.0 {
+                return Err(kind.back.mul_f64(1.0 - left));
+            }
+        }
+        if levels.len() + keys.len() > BUCKETS {
+            levels.retain(|_, level| level.now(now) < level.kind.size / 2.0);
+            if levels.len() + keys.len() > BUCKETS {
+                levels.clear();
+            }
+        }
+        for (key, kind) in keys {
+            let left = left(&levels, &key, kind) - 1.0;
+            levels.insert(key, Level { left, at: now, kind });
+        }
+        Ok(())
+    }
+
+    /// The right password: the account's tries come back.
+    pub(crate) fn proved(&self, account: &str) {
+        let mut levels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        levels.remove(&format!("account {account}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_run_out_by_account_and_come_back_with_time() {
+        let limits = Limits::default();
+        for _ in 0..10 {
+            assert_eq!(limits.take("ann", "10.0.0.1"), Ok(()));
+        }
+        let wait = limits.take("ann", "10.0.0.2").unwrap_err();
+        assert!(wait <= Duration::from_secs(90), "{wait:?}");
+        assert_eq!(limits.take("bob", "10.0.0.2"), Ok(()));
+        tokio::time::advance(Duration::from_secs(91)).await;
+        assert_eq!(limits.take("ann", "10.0.0.2"), Ok(()));
+        assert!(limits.take("ann", "10.0.0.2").is_err());
+        limits.proved("ann");
+        assert_eq!(limits.take("ann", "10.0.0.2"), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_run_out_by_address_whatever_names_are_tried() {
+        let limits = Limits::default();
+        let tried = (0..100).filter(|n| limits.take(&n.to_string(), "10.0.0.1").is_ok()).count();
+        assert_eq!(tried, 60);
+        assert_eq!(limits.take("1000", "10.0.0.2"), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_names_is_not_remembered_for_ever() {
+        let limits = Limits::default();
+        for n in 0..3 * BUCKETS {
+            let _ = limits.take(&format!("name {n}"), &format!("address {n}"));
+        }
+        assert!(limits.0.lock().unwrap().len() <= BUCKETS);
+    }
+}
