@@ -1,30 +1,24 @@
 //! Bots: the list, one, its edit, its parent.
 
-use serde_json::{Map, Value};
 use shared::broker::Broker;
 use shared::registry::control::Kind;
 use shared::store::Store;
 
-use super::ask::{Ask, can_be_mended, cancel, seen};
-use super::fields::{self, choice, told, wrong};
+use super::ask::{Ask, cancel, seen};
+use super::fields::{self, told};
 use super::form::query;
 use super::lists;
 use super::reply::Done;
 use super::shown;
 use super::time::span;
-use super::ui::{Block, Card, Cell, Facts, Field, Form, Link, Page, Table, badge, path};
+use super::ui::{Block, Card, Cell, Facts, Form, Link, Page, Table, badge, path};
 use crate::office::actor::Scope;
 use crate::office::book::Book;
-use crate::office::drafts::BotDraft;
 use crate::office::problem::Problem;
 use crate::office::views::BotView;
-use crate::office::{back, copies, etag, find};
+use crate::office::{etag, find};
 
-const LOGICS: [(&str, &str, &str); 3] = [
-    ("echo", "Echo", "Says what it hears. For trying things out."),
-    ("http", "HTTP bot", "Each turn is a POST to a URL of yours."),
-    ("script", "Script", "JavaScript that runs here, jailed."),
-];
+pub(super) use super::bot_edit::{add, change, edit, form};
 
 pub(super) fn crumb() -> Link {
     Link::new("/bots", "Bots")
@@ -207,167 +201,6 @@ async fn placeholders<B: Broker, S: Store>(
         parts: vec![Block::Table(table)],
         ..Card::default()
     }))
-}
-
-pub(super) fn form<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Done {
-    Done::Page(add_page(ask, None))
-}
-
-fn add_page<B: Broker, S: Store>(ask: &Ask<'_, B, S>, why: Option<&Problem>) -> Page {
-    let typed = &ask.form;
-    let logic = if typed.text("logic").is_empty() { "echo" } else { typed.text("logic") };
-    let draft = BotDraft {
-        name: typed.text("name").to_owned(),
-        http: Some(typed.text("http").to_owned()),
-        source: Some(typed.raw("source").to_owned()),
-        ..super::bots::blank()
-    };
-    let mut form = ask.form_once("/bots/new", "Add the bot");
-    form.fields = inputs(&draft, logic);
-    form.cancel = Some(cancel("/bots"));
-    let mut blocks: Vec<Block> = why.map(wrong).into_iter().collect();
-    blocks.push(Block::Card(Card { parts: vec![Block::Form(form)], ..Card::default() }));
-    let title = "Add a bot".to_owned();
-    Page { title, section: "bots", crumbs: vec![crumb()], blocks, ..Page::default() }
-}
-
-pub(super) fn blank() -> BotDraft {
-    BotDraft {
-        name: String::new(),
-        id: None,
-        http: None,
-        authorization: None,
-        script: None,
-        source: None,
-        source_name: None,
-        env: None,
-        http_deadline: None,
-        http_attempts: None,
-        error_message: None,
-        session_timeout: None,
-        permits: None,
-    }
-}
-
-fn inputs(draft: &BotDraft, logic: &str) -> Vec<Field> {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let choices = LOGICS.map(|(word, words, hint)| choice(word, words, word == logic).hint(hint));
-    vec![
-        fields::text("name", "Name", &draft.name).required(),
-        fields::radio("logic", "What answers", choices.to_vec()),
-        Field {
-            kind: super::ui::Kind::Url,
-            ..fields::text("http", "URL of the HTTP bot", &text(&draft.http))
-        }
-        .when("when-http"),
-        fields::password("authorization", "Authorization header of the calls", "off")
-            .hint("Kept sealed and never shown. Empty: as it is.")
-            .when("when-http"),
-        fields::code("source", "Script", &text(&draft.source)).when("when-script"),
-        fields::text("error_message", "When it fails, the user reads", &text(&draft.error_message)),
-        fields::text("session_timeout", "A session ends after", &text(&draft.session_timeout))
-            .hint("Inactivity, like 15min."),
-    ]
-}
-
-/// What a form says, as a merge patch. `before` is the logic that it had; what is emptied goes.
-fn said<B: Broker, S: Store>(ask: &Ask<'_, B, S>, before: Option<&str>) -> Map<String, Value> {
-    let form = &ask.form;
-    let logic = form.text("logic");
-    let mut patch = Map::new();
-    let mut put = |word: &str, value: Option<&str>, had: bool| {
-        if let Some(value) = value {
-            patch.insert(word.to_owned(), value.into());
-        } else if had {
-            patch.insert(word.to_owned(), Value::Null);
-        }
-    };
-    put("name", Some(form.text("name")), false);
-    put("http", form.given("http").filter(|_| logic == "http"), before == Some("http"));
-    let source = Some(form.raw("source")).filter(|source| logic == "script" && !source.is_empty());
-    put("source", source, before == Some("script"));
-    let new_script = before != Some("script");
-    put("source_name", source.filter(|_| new_script).map(|_| "script.js"), false);
-    put("error_message", form.given("error_message"), before.is_some());
-    put("session_timeout", form.given("session_timeout"), before.is_some());
-    put("authorization", form.given("authorization").filter(|_| logic == "http"), false);
-    patch
-}
-
-pub(super) async fn add<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done, Problem> {
-    let made = match copies::read::<BotDraft>(said(ask, None)) {
-        Ok(draft) => ask.desk_once("bot").add_bot(&ask.actor, &draft).await,
-        Err(problem) => Err(problem),
-    };
-    match made {
-        Ok(view) => Ok(Done::Go(format!("{}?done=saved", path(&["bots", &view.bot_id])))),
-        Err(problem) if can_be_mended(&problem) => Ok(Done::Again(add_page(ask, Some(&problem)))),
-        Err(problem) => Err(problem),
-    }
-}
-
-pub(super) async fn edit<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done, Problem> {
-    let desk = ask.desk();
-    let book = desk.book().await?;
-    let row = find::bot(&book.registry, ask.id())?;
-    let view = desk.bot_view(&book, &row)?;
-    let draft = back::bot(&copies::bot(&book, &row, &desk.entropy)?.value);
-    let page = edit_page(ask, &view, inputs(&draft, &view.logic), &etag::of(&view), None);
-    Ok(Done::Page(page))
-}
-
-fn edit_page<B: Broker, S: Store>(
-    ask: &Ask<'_, B, S>,
-    view: &BotView,
-    mut inputs: Vec<Field>,
-    tag: &str,
-    why: Option<&Problem>,
-) -> Page {
-    let here = path(&["bots", &view.bot_id]);
-    inputs.push(seen(tag.to_owned()));
-    let form = Form {
-        fields: inputs,
-        cancel: Some(cancel(here.as_str())),
-        ..ask.form(format!("{here}/edit"), "Save")
-    };
-    let mut blocks: Vec<Block> = why.map(wrong).into_iter().collect();
-    blocks.push(Block::Card(Card { parts: vec![Block::Form(form)], ..Card::default() }));
-    Page {
-        title: format!("Edit {}", view.name),
-        section: "bots",
-        crumbs: vec![crumb(), Link::new(here, &view.name)],
-        lead: "What runs stays as it is until the bot is published and approved.".to_owned(),
-        blocks,
-        ..Page::default()
-    }
-}
-
-pub(super) async fn change<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done, Problem> {
-    let (desk, id) = (ask.desk(), ask.id());
-    let patch = said(ask, Some(&desk.bot(id).await?.logic));
-    match desk.change_bot(&ask.actor, id, &patch, ask.seen()).await {
-        Ok(view) => {
-            let done = if view.unpublished { "edited" } else { "saved" };
-            Ok(Done::Go(query(&path(&["bots", &view.bot_id]), &[("done", done)])))
-        }
-        Err(problem) if can_be_mended(&problem) => {
-            let view = desk.bot(id).await?;
-            let form = &ask.form;
-            let given = |word: &str| form.given(word).map(str::to_owned);
-            let draft = BotDraft {
-                name: form.text("name").to_owned(),
-                http: given("http"),
-                source: Some(form.raw("source").to_owned()),
-                error_message: given("error_message"),
-                session_timeout: given("session_timeout"),
-                ..blank()
-            };
-            let inputs = inputs(&draft, form.text("logic"));
-            let tag = etag::of(&view);
-            Ok(Done::Again(edit_page(ask, &view, inputs, &tag, Some(&problem))))
-        }
-        Err(problem) => Err(problem),
-    }
 }
 
 pub(super) async fn parent<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done, Problem> {
