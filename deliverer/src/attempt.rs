@@ -7,15 +7,17 @@ use http::{Method, header};
 use shared::broker::Broker;
 use shared::domain::delivery::{Delivery, ParkReason};
 use shared::domain::retry::Policy;
+use shared::domain::trace::{Context, SpanId};
 use shared::egress;
 use shared::fault::{self, Defect, Point};
 use shared::registry::Endpoint;
 use shared::store::{AttemptRecord, Deliveries, Settlement, Turns, Verdict};
+use shared::telemetry::OUTCOME;
 use tokio::time::Instant;
 
 use crate::domain::judge::{Answer, judge};
+use crate::domain::retry_after;
 use crate::domain::target::{Moment, Unusable, headers};
-use crate::domain::{retry_after, trace};
 use crate::gates::Pass;
 use crate::memory::{Memory, Open};
 use crate::room::Room;
@@ -33,7 +35,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) seen: u32,
     /// `None` when the channel has none, or is gone.
     pub(crate) endpoint: Option<&'a Endpoint>,
-    pub(crate) trace: Option<&'a str>,
+    /// Its place in its trace.
+    pub(crate) trace: Context,
 }
 
 /// What was to be written of an attempt, and whether it was.
@@ -63,6 +66,7 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
         pass: Pass,
     ) -> Outcome {
         let Attempt { delivery, number, seen, endpoint, trace } = attempt;
+        let trace = trace.with_span(SpanId::new(self.entropy.u64()));
         let begun = Instant::now();
         fault::point(Point::DeliveryPosting);
         let posted = self.post(delivery, endpoint, trace).await;
@@ -82,9 +86,11 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
             took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
             response: posted.body.slice(..posted.body.len().min(LOGGED_MAX)),
         };
-        tracing::debug!(
-            delivery.id = %delivery.id, attempt = number, status = record.status, error = posted.error,
-            took_ms = record.took_ms, verdict = word(&verdict), "an attempt has ended"
+        tracing::info!(
+            target: OUTCOME,
+            outcome = word(&verdict), attempt = number, status = record.status, error = posted.error,
+            took_ms = record.took_ms, delivery.id = %delivery.id, channel.id = %delivery.channel,
+            trace.id = %trace.trace, "an attempt has ended"
         );
         memory.open = Some(Open {
             place: delivery.place,
@@ -155,12 +161,12 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
         &self,
         delivery: &Delivery,
         endpoint: Option<&Endpoint>,
-        trace: Option<&str>,
+        trace: Context,
     ) -> Posted {
         let Some(endpoint) = endpoint else {
             return unusable(delivery, Unusable::NoEndpoint);
         };
-        let traceparent = trace::child(trace, delivery.id.turn, self.entropy.u64());
+        let traceparent = trace.to_string();
         let unix_secs = self.clock.unix_ms() / 1_000;
         let moment = Moment { unix_secs, traceparent: &traceparent };
         let mut headers = match headers(endpoint, delivery, moment) {
@@ -201,7 +207,7 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
 }
 
 fn unusable(delivery: &Delivery, why: Unusable) -> Posted {
-    tracing::warn!(channel.id = %delivery.channel, %why, "an endpoint cannot be called");
+    tracing::warn!(channel.id = %delivery.channel, reason = %why, "an endpoint cannot be called");
     Posted::ours(why.as_str())
 }
 

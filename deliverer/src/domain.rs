@@ -4,4 +4,3 @@ pub(crate) mod judge;
 pub(crate) mod retry_after;
 pub(crate) mod sign;
 pub(crate) mod target;
-pub(crate) mod trace;

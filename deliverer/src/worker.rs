@@ -9,6 +9,7 @@ use std::time::Duration;
 use shared::broker::{Broker, Job};
 use shared::domain::delivery::Delivery;
 use shared::domain::ids::{ChannelId, ConversationId};
+use shared::domain::trace::Context;
 use shared::fault::{self, Point};
 use shared::lanes::permits::Permit;
 use shared::lanes::{Fate, Handler, Run, Undecodable};
@@ -43,7 +44,8 @@ pub(crate) struct Bell {
     pub(crate) number: Option<i64>,
     /// The row, from the one who wrote it, and never from a job that was given before.
     pub(crate) fresh: Option<Fresh>,
-    pub(crate) trace: Option<String>,
+    /// Its place in the turn's trace, where that is known.
+    pub(crate) trace: Option<Context>,
     /// A permit that was waited for.
     pub(crate) permit: Option<Permit<ChannelId>>,
     /// Who else would ring, when nobody serves this one.
@@ -82,7 +84,7 @@ impl<B: Broker, S: Deliveries + Turns> Handler for Worker<B, S> {
         let bell = Bell {
             number: Some(decoded.place.number),
             fresh: decoded.fresh.filter(|_| !job.redelivered),
-            trace: decoded.traceparent,
+            trace: decoded.traceparent.as_deref().and_then(Context::parse),
             ..Bell::local(conversation)
         };
         Ok((conversation, bell))
@@ -189,7 +191,7 @@ impl<B: Broker, S: Deliveries + Turns> Worker<B, S> {
         let room = &self.0;
         let channel = room.channel(&seen.delivery.channel).await;
         let endpoint = channel.as_deref().and_then(|channel| channel.endpoint.as_ref());
-        let trace = bell.trace.as_deref();
+        let trace = bell.trace.unwrap_or_else(|| Context::of_turn(seen.delivery.id.turn));
         let (delivery, outcome) = if self.is_first(&seen, bell, endpoint) {
             room.metrics.unclaimed.inc();
             let delivery = seen.delivery;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use shared::broker::{Broker, Job};
 use shared::domain::ids::{ConversationId, ConversationKey, TurnId};
+use shared::domain::trace::Context;
 use shared::domain::turn::Turn;
 use shared::fault::{self, Point};
 use shared::lanes::{Fate, Handler, Run, Undecodable};
@@ -42,7 +43,8 @@ pub(crate) struct Work {
     turn: Arc<Turn>,
     key: ConversationKey,
     reply_to: Option<String>,
-    traceparent: Option<String>,
+    /// The job's place in its trace.
+    trace: Context,
     redelivered: bool,
     /// The job as it came, for parking.
     sealed: Bytes,
@@ -96,13 +98,15 @@ where
     ) -> Result<(ConversationId, Work), Undecodable> {
         let TurnJob { turn, reply_to, traceparent } = TurnJob::open(&self.0.keys, &job.body)
             .map_err(|error| Undecodable(error.to_string()))?;
+        let trace = traceparent.as_deref().and_then(Context::parse);
+        let trace = trace.unwrap_or_else(|| Context::of_turn(turn.id));
         let key = turn.conversation();
         let held = self.0.load.hold(&turn.bot, partition);
         let work = Work {
             turn: Arc::new(turn),
             key,
             reply_to,
-            traceparent,
+            trace,
             redelivered: job.redelivered,
             sealed: job.body.clone(),
             arrived: Instant::now(),
@@ -116,7 +120,7 @@ where
         fault::point(Point::TurnTaken);
         work.behind = work.arrived.elapsed();
         let span =
-            tracing::info_span!("turn", turn.id = %work.turn.id, traceparent = work.traceparent);
+            tracing::info_span!("turn", turn.id = %work.turn.id, trace.id = %work.trace.trace);
         match self.0.serve(memory, &work, run).instrument(span).await {
             Ok(()) => Fate::Ack,
             Err(Halt(reason)) => Fate::Close(reason),

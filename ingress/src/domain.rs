@@ -8,4 +8,3 @@ pub(crate) mod framing;
 pub(crate) mod json;
 pub(crate) mod limit;
 pub(crate) mod refusal;
-pub(crate) mod trace;

@@ -1,7 +1,7 @@
 //! What HTTP makes of a refusal: the only file that knows `StatusCode`.
 //!
 //! Bodies have the protocol's shape (§2.3): `{"errors":[{"msg":…,"code":…}],"_v":…,"_t":…}`, where the
-//! code is the status and `_t` a trace id that also stands in a header and in the log.
+//! code is the status and `_t` the refusal's id, which also stands in a header and in the log.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::domain::refusal::Refusal;
 
 /// Names the turn in answers, also in those that came in time.
 pub(crate) const TURN_ID: HeaderName = HeaderName::from_static("switchhook-turn-id");
-/// Carries the trace id of a refusal.
+/// Carries the id of a refusal, which the protocol calls a trace id.
 pub(crate) const TRACE_ID: HeaderName = HeaderName::from_static("switchhook-trace-id");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -64,12 +64,10 @@ pub(crate) fn ok(body: Bytes, turn: Option<TurnId>) -> Response<Body> {
     response
 }
 
-/// The answer to a refused request.
-pub(crate) fn refuse(refusal: &Refusal, version: Version, entropy: &Entropy) -> Response<Body> {
+/// The answer to a refused request. `trace` is the refusal's id.
+pub(crate) fn refuse(refusal: &Refusal, version: Version, trace: &str) -> Response<Body> {
     let status = status(refusal);
     let msg = message(refusal);
-    let trace = trace_id(entropy);
-    log(refusal, status, &trace);
     // A spent or unknown poll id has neither version nor trace (protocol §2.3).
     let bare = *refusal == Refusal::NoData;
     let (turn, poll_url) = match refusal {
@@ -80,7 +78,7 @@ pub(crate) fn refuse(refusal: &Refusal, version: Version, entropy: &Entropy) -> 
     let body = Errors {
         messages: [Message { msg: &msg, code: status.as_u16() }],
         version: (!bare).then_some(if version == Version::V1 { "v1" } else { "v2" }),
-        trace: (!bare).then_some(&trace),
+        trace: (!bare).then_some(trace),
         poll_id: poll_url.and(turn).map(|turn| turn.to_string()),
         poll_url,
     };
@@ -88,7 +86,7 @@ pub(crate) fn refuse(refusal: &Refusal, version: Version, entropy: &Entropy) -> 
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
-    insert(&mut response, TRACE_ID, &trace);
+    insert(&mut response, TRACE_ID, trace);
     if let Some(wait) = retry_after(refusal) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
     }
@@ -199,17 +197,6 @@ pub(crate) fn trace_id(entropy: &Entropy) -> String {
     text
 }
 
-/// Floods of refusals are counted, not told one by one.
-fn log(refusal: &Refusal, status: StatusCode, trace: &str) {
-    let (reason, status) = (refusal.reason(), status.as_u16());
-    match refusal {
-        Refusal::Unknown(turn) | Refusal::TimedOut { turn, .. } => {
-            tracing::info!(turn.id = %turn, trace.id = trace, reason, status, "a turn got no answer");
-        }
-        _ => tracing::debug!(trace.id = trace, reason, status, "a request was refused"),
-    }
-}
-
 fn insert(response: &mut Response<Body>, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
@@ -240,7 +227,7 @@ mod tests {
             Refusal::Unknown(turn),
             Refusal::PollAway,
         ] {
-            let response = refuse(&refusal, Version::V1, &Entropy::seeded(1));
+            let response = refuse(&refusal, Version::V1, "RTM-TRACE-1");
             assert!(response.headers().contains_key(header::RETRY_AFTER), "{refusal:?}");
         }
     }

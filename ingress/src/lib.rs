@@ -18,6 +18,7 @@ mod routes;
 mod saturation;
 mod server;
 mod shares;
+mod teller;
 mod waiters;
 
 pub use alone::Alone;

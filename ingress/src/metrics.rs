@@ -85,7 +85,7 @@ pub(crate) enum Route {
 impl Route {
     const ALL: [Self; 4] = [Self::Hook, Self::Instance, Self::Poll, Self::Other];
 
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Hook => "hook",
             Self::Instance => "instance",

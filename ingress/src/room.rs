@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use crate::metrics::{Metrics, Timings};
 use crate::saturation::Saturation;
 use crate::shares::Shares;
+use crate::teller::Teller;
 use crate::waiters::Waiters;
 
 /// How often the store is asked whether it works.
@@ -33,6 +34,7 @@ pub(crate) struct Room<B, S> {
     pub(crate) config: Config,
     pub(crate) metrics: Metrics,
     pub(crate) timings: Timings,
+    pub(crate) teller: Teller,
     pub(crate) waiters: Waiters,
     pub(crate) saturation: Saturation,
     /// Synchronous turns under way, by bot and app.
@@ -61,6 +63,7 @@ impl<B: Broker, S: Store> Room<B, S> {
         ground.entropy.fill(&mut nobody);
         Self {
             timings: Timings::new(&metrics),
+            teller: Teller::default(),
             waiters: Waiters::new(metrics.waiters.clone()),
             saturation: Saturation::new(metrics.saturated_bots.clone()),
             limits: Limits::new(u32::try_from(config.in_flight_max).unwrap_or(u32::MAX)),

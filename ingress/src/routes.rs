@@ -98,7 +98,10 @@ pub(crate) async fn answer<B: Broker, S: Store>(
                 body::discard(&mut incoming, &head.headers).await;
             }
             room.metrics.refusals.with_label_values(&[refusal.reason()]).inc();
-            error::refuse(&refusal, version, &room.ground.entropy)
+            let id = error::trace_id(&room.ground.entropy);
+            let response = error::refuse(&refusal, version, &id);
+            room.teller.refused(&refusal, route, response.status(), &id);
+            response
         }
     };
     room.timings.observe(route, response.status().as_u16(), started.elapsed());

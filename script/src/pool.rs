@@ -109,7 +109,7 @@ impl Pool {
                         pool.give(host);
                     }
                     Err(why) => {
-                        tracing::error!(%why, "a script host cannot be started");
+                        tracing::error!(reason = %why, "a script host cannot be started");
                         *lock(&pool.trouble) = why;
                         tokio::select! {
                             biased;

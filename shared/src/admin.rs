@@ -1,7 +1,11 @@
-//! `/livez`, `/readyz` and `/metrics`, on a port of their own in every room.
+//! `/livez`, `/readyz` and `/metrics`, on a port of their own in every room; and `/log-level`, which
+//! only who is on the same machine may change.
+
+mod log_level;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -10,6 +14,8 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus::{Encoder as _, TextEncoder};
 use tokio::net::TcpListener;
+
+use crate::telemetry::LogLevel;
 
 /// What must be well before traffic may come. Each check has a name and, when it fails, a reason.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +39,7 @@ impl Readiness {
 
 /// The routes. Liveness only says that the process can answer: a broker that is away is no reason to
 /// be restarted.
-pub fn router(readiness: Readiness, metrics: prometheus::Registry) -> Router {
+pub fn router(readiness: Readiness, metrics: prometheus::Registry, level: LogLevel) -> Router {
     let ready = move || async move {
         let failing = readiness.failing();
         if failing.is_empty() {
@@ -46,6 +52,7 @@ pub fn router(readiness: Readiness, metrics: prometheus::Registry) -> Router {
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(move || async move { render(&metrics) }))
+        .merge(log_level::router(level))
 }
 
 fn render(metrics: &prometheus::Registry) -> axum::response::Response {
@@ -68,5 +75,6 @@ pub async fn serve(
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
 }

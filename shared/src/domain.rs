@@ -8,4 +8,5 @@ pub mod delivery;
 pub mod ids;
 pub mod outcome;
 pub mod retry;
+pub mod trace;
 pub mod turn;

@@ -135,7 +135,7 @@ pub async fn live(
     options: Options,
     rooms: impl Rooms,
 ) -> Result<(), Failure> {
-    telemetry::start(&settings.log)
+    let level = telemetry::start(&settings.log)
         .map_err(|error| Failure::usage(format!("log.level: {error}")))?;
     let mut signals = Signals::new()
         .map_err(|error| Failure::other(format!("signals cannot be received: {error}")))?;
@@ -149,8 +149,12 @@ pub async fn live(
     }
     let admin_stop = CancellationToken::new();
     let _stop_admin = admin_stop.clone().drop_guard();
-    let router = admin::router(readiness.clone(), metrics.clone());
+    let router = admin::router(readiness.clone(), metrics.clone(), level.clone());
     let mut admin_task = tokio::task::JoinSet::new();
+    admin_task.spawn(async {
+        level.keep().await;
+        Ok(())
+    });
     admin_task.spawn(admin::serve(admin, router, admin_stop.cancelled_owned()));
 
     let opened = tokio::select! {

@@ -3,6 +3,7 @@
 pub(crate) mod office;
 pub(crate) mod registry;
 pub(crate) mod talk;
+pub(crate) mod watch;
 
 use std::path::PathBuf;
 
@@ -80,6 +81,10 @@ pub(crate) enum Command {
     Send(talk::Send),
     /// Check the settings and the engines.
     Doctor(Doctor),
+    /// Ask a process whether it is alive: for container engines, which may have no other client.
+    Healthcheck(watch::Healthcheck),
+    /// Tell or change a process's log level, for a while.
+    LogLevel(watch::LogLevel),
     /// Operations on users' data.
     #[command(subcommand)]
     User(registry::User),

@@ -8,6 +8,7 @@ mod send;
 mod settings;
 mod talk;
 mod up;
+mod watch;
 
 use clap::CommandFactory as _;
 use shared::config::{self, Settings};
@@ -41,6 +42,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(args) => talk::token(&load(engines, &[])?, &args),
         Command::Send(args) => send::run(&load(engines, &[])?, &args),
         Command::Doctor(args) => doctor::run(engines, &args),
+        Command::Healthcheck(args) => watch::healthcheck(&load(engines, &[])?, &args),
+        Command::LogLevel(args) => watch::log_level(&load(engines, &[])?, &args),
         Command::Bench(args) => process::block_on(async { Ok(bench::run(args).await?) }),
         Command::Settings(args) => settings::run(&args),
         Command::ScriptHost { .. } => Err(Failure::usage("a script host runs nothing else")),

@@ -1,5 +1,6 @@
 //! The command line of Switchhook.
 
+mod admin;
 mod cli;
 mod commands;
 mod demo;

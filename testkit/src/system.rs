@@ -248,6 +248,12 @@ impl Process {
         tail(&self.log)
     }
 
+    /// All that the process has logged in this life and in those before.
+    pub fn whole_log(&self) -> String {
+        std::fs::read(&self.log)
+            .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Keeper>> {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }

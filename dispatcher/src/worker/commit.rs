@@ -132,6 +132,6 @@ fn instead(work: &Work, based_on: &Conversation, done: &mut Done, why: &str) -> 
     }
 }
 
-fn ms(duration: Duration) -> u32 {
+pub(super) fn ms(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }

@@ -142,7 +142,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             conversation: conversation.id,
             bot: Arc::clone(&parties.bot),
             channel: Arc::clone(&parties.channel),
-            traceparent: work.traceparent.clone(),
+            traceparent: Some(work.trace.to_string()),
         };
         let deadline = Instant::now() + self.turn_deadline;
         let context = TurnContext::new(subject, session, deadline, self.limits);

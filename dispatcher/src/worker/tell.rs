@@ -9,11 +9,13 @@ use shared::domain::ids::DeliveryId;
 use shared::domain::turn::Mode;
 use shared::registry::{self, RegistryStore};
 use shared::store::{Committed, SettledTurn, Turns};
+use shared::telemetry::OUTCOME;
 use shared::topology::Queue;
 use shared::wire::jobs::{DeliveryJob, Fresh, Reply, Spent};
 use shared::wire::v1;
 
 use super::Work;
+use super::commit::ms;
 use super::run::Done;
 use crate::bots::Bot;
 use crate::dead;
@@ -27,7 +29,12 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         let step = &done.step;
         let outcome = step.outcome.as_str();
         self.metrics.outcomes.with_label_values(&[outcome]).inc();
-        tracing::debug!(outcome, "a turn is settled");
+        tracing::info!(
+            target: OUTCOME,
+            outcome, queued_ms = ms(done.queued), took_ms = ms(done.took), turn.id = %work.turn.id,
+            bot.id = %work.turn.bot, channel.id = %work.turn.channel, trace.id = %work.trace.trace,
+            "a turn is settled"
+        );
         self.answer(work, step.reply.clone(), done.spent).await;
         if let Some(body) = step.deliveries.first().filter(|_| committed.head) {
             let place = Place { conversation: work.key.id(), number: committed.first_delivery };
@@ -89,7 +96,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             place,
             channel: work.turn.channel.as_str().to_owned(),
             fresh,
-            traceparent: work.traceparent.clone(),
+            traceparent: Some(work.trace.to_string()),
         };
         let partition = self.broker.topology().partition(&work.key);
         let rung = match job.seal(&self.keys) {

@@ -10,6 +10,7 @@ use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 use shared::broker::{Broker, PublishError, ReplyAddress};
 use shared::domain::ids::{BotId, ChannelId, TurnId};
+use shared::domain::trace::{Context, SpanId};
 use shared::domain::turn::{Mode, Turn};
 use shared::fault::{self, Defect, Point};
 use shared::registry::{Bot, Channel};
@@ -23,7 +24,6 @@ use super::door::{self, Meant};
 use super::{body, repeat};
 use crate::domain::admit::admit;
 use crate::domain::refusal::{Refusal, Why};
-use crate::domain::trace::Trace;
 use crate::error;
 use crate::limits::UnderWay;
 use crate::metrics::outcome;
@@ -35,7 +35,8 @@ pub(super) struct Admitted {
     pub(super) turn: Turn,
     /// Whether the turn may have been handed over before, by an earlier request with its key.
     pub(super) repeat: bool,
-    traceparent: String,
+    /// The request's place in its trace.
+    trace: Context,
 }
 
 /// Answers `POST …/hooks/…`.
@@ -76,7 +77,7 @@ pub(super) async fn answer<B: Broker, S: Store>(
     let accept_by = Instant::now() + config.accept_deadline;
     let used = timeout_at(accept_by, door::use_up(room, peer, &principal, id)).await;
     used.unwrap_or(Err(Refusal::NotAccepted(Why::DatabaseAway)))?;
-    let admitted = Admitted { repeat: false, traceparent: traceparent(room, headers), turn };
+    let admitted = Admitted { repeat: false, trace: trace(room, headers, id), turn };
     let admitted = match key {
         Some(key) => repeat::claim(room, admitted, key, &body, accept_by).await?,
         None => admitted,
@@ -132,15 +133,15 @@ impl Drop for Counted<'_> {
     }
 }
 
-fn traceparent<B: Broker, S: Store>(room: &Room<B, S>, headers: &HeaderMap) -> String {
-    let entropy = &room.ground.entropy;
+/// The client's trace, or a new one that has the turn's id; under a span of our own.
+fn trace<B: Broker, S: Store>(room: &Room<B, S>, headers: &HeaderMap, turn: TurnId) -> Context {
     let mut given = headers.get_all("traceparent").iter();
-    let trace = match (given.next(), given.next()) {
-        (Some(one), None) => Trace::parse(one.as_bytes()),
+    let context = match (given.next(), given.next()) {
+        (Some(one), None) => one.to_str().ok().and_then(Context::parse),
         _ => None,
     };
-    let fresh = || Trace::new(u128::from(entropy.u64()) << 64 | u128::from(entropy.u64()));
-    trace.unwrap_or_else(fresh).child(entropy.u64())
+    let span = SpanId::new(room.ground.entropy.u64());
+    context.unwrap_or_else(|| Context::of_turn(turn)).with_span(span)
 }
 
 /// Asynchronous: 200 once the broker has confirmed, and not before.
@@ -206,11 +207,11 @@ async fn publish<B: Broker, S: Store>(
     reply_to: Option<ReplyAddress>,
     accept_by: Instant,
 ) -> Result<(), Refusal> {
-    let Admitted { turn, repeat, traceparent } = admitted;
+    let Admitted { turn, repeat, trace } = admitted;
     let id = turn.id;
     let partition = room.ground.broker.topology().partition(&turn.conversation());
     let reply_to = reply_to.map(|ReplyAddress(address)| address);
-    let job = TurnJob { turn, reply_to, traceparent: Some(traceparent) };
+    let job = TurnJob { turn, reply_to, traceparent: Some(trace.to_string()) };
     let body = job.seal(&room.ground.keys).map_err(|error| {
         tracing::error!(%error, turn.id = %id, "a turn cannot be sealed");
         refused(id, repeat, Why::Internal)
@@ -230,7 +231,7 @@ async fn publish<B: Broker, S: Store>(
         Err(PublishError::Unknown) => return Err(Refusal::Unknown(id)),
         Err(PublishError::Full) => Why::QueueFull,
         Err(PublishError::Unavailable(why)) => {
-            tracing::debug!(why, "the broker does not take turns");
+            tracing::debug!(reason = why, "the broker does not take turns");
             Why::BrokerAway
         }
     };

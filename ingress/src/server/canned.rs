@@ -21,7 +21,11 @@ pub(super) fn instead_of(written: &[u8], entropy: &Entropy) -> Option<Bytes> {
     };
     let code = &status[..3];
     let trace = trace_id(entropy);
-    tracing::debug!(trace.id = trace, status = code, "what came is no request");
+    tracing::debug!(
+        refusal.id = trace,
+        status = code.parse::<u16>().ok(),
+        "what came is no request"
+    );
     let body =
         format!(r#"{{"errors":[{{"msg":"{words}","code":{code}}}],"_v":"v1","_t":"{trace}"}}"#);
     let answer = format!(

@@ -1,6 +1,6 @@
 //! Everything in one process.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use shared::broker::Broker;
 use shared::config::Settings;
@@ -14,6 +14,7 @@ use shared::process::{self, Failure, Rooms};
 use shared::store::Store;
 use tokio::net::TcpListener;
 
+use crate::admin::reachable;
 use crate::cli::{Engines, Up};
 use crate::demo::{self, Demo, Urls};
 use crate::office::execute::Desk;
@@ -142,14 +143,4 @@ fn urls(settings: &Settings) -> Urls {
     settings.ingress.listen = reachable(settings.ingress.listen);
     let admin = format!("http://{}", reachable(settings.admin.listen));
     Urls { host: reach::host_url(&settings), admin }
-}
-
-/// "Every address" is none that a client could connect to everywhere.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }

@@ -6,6 +6,7 @@ mod completions;
 mod connectors;
 mod doctor;
 mod documents;
+mod logs;
 mod metrics;
 mod office;
 mod refusals;

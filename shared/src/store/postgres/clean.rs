@@ -144,7 +144,7 @@ async fn days(client: &mut Held, kept: Duration) -> Result<u64, StoreError> {
     match change_days(client, kept).await {
         Ok(rows) => Ok(rows),
         Err(StoreError::Away(why)) if !client.is_closed() => {
-            tracing::debug!(why, "partitions are changed in a later round");
+            tracing::debug!(reason = why, "partitions are changed in a later round");
             Ok(0)
         }
         Err(error) => Err(error),

@@ -1,0 +1,35 @@
+//! Looking at processes that run, through their admin ports.
+
+use clap::Args;
+
+/// `healthcheck`.
+#[derive(Args)]
+pub(crate) struct Healthcheck {
+    /// Also demand that it is ready for traffic. Not for a probe that restarts what fails it.
+    #[arg(long)]
+    pub(crate) ready: bool,
+    #[command(flatten)]
+    pub(crate) port: AdminPort,
+}
+
+/// `log-level`.
+#[derive(Args)]
+pub(crate) struct LogLevel {
+    /// `debug`, or several like `dispatcher=trace,shared=debug`; `restore` for what the settings say.
+    /// Without it, tells the level.
+    #[arg(value_name = "LEVEL")]
+    pub(crate) level: Option<String>,
+    /// How long it is to hold, up to 24h.
+    #[arg(long = "for", value_name = "TIME", default_value = "10min")]
+    pub(crate) lasting: String,
+    #[command(flatten)]
+    pub(crate) port: AdminPort,
+}
+
+/// Which process is meant.
+#[derive(Args)]
+pub(crate) struct AdminPort {
+    /// Its admin port, as a URL [default: what `admin.listen` says].
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<url::Url>,
+}
