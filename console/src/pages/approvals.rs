@@ -145,7 +145,7 @@ pub(super) async fn one<B: Broker, S: Store>(
         ("Bot", vec![shown::bot(&one.bot_id, &bot_name(&book, &one.bot_id))]),
         ("Asked by", vec![Cell::text(&one.requested_by)]),
         ("Asked at", vec![Cell::time(one.requested_at_ms)]),
-        ("Comment", vec![Cell::text(&one.comment)]),
+        ("Comment", vec![said(&one.comment)]),
         (
             "Channels that run then",
             one.channels
@@ -158,7 +158,7 @@ pub(super) async fn one<B: Broker, S: Store>(
         facts.extend([
             ("Decided by", vec![Cell::text(&decision.by)]),
             ("Decided at", vec![Cell::time(decision.at_ms)]),
-            ("Why", vec![Cell::text(&decision.why)]),
+            ("Why", vec![said(&decision.why)]),
         ]);
     }
     let parts = vec![Block::Facts(Facts(facts))];
@@ -178,6 +178,11 @@ pub(super) async fn one<B: Broker, S: Store>(
     Ok(if why.is_some() { Done::Again(page) } else { Done::Page(page) })
 }
 
+/// What somebody wrote, if anything.
+fn said(words: &str) -> Cell {
+    if words.is_empty() { Cell::Nothing } else { Cell::text(words) }
+}
+
 fn differences(book: &Book, one: &RequestView) -> Card {
     let value = |value: &Option<Value>| match value {
         None => Cell::Nothing,
@@ -195,12 +200,16 @@ fn differences(book: &Book, one: &RequestView) -> Card {
     let past = one.decision.is_some();
     let table = Table {
         caption: "Differences".to_owned(),
-        head: vec!["Of", "What", "Runs now", "Would run"],
+        head: if past {
+            vec!["Of", "What", "Before", "After"]
+        } else {
+            vec!["Of", "What", "Runs now", "Would run"]
+        },
         rows: rows.collect(),
         empty: "It changes nothing of what runs.".to_owned(),
         ..Table::default()
     };
-    let title = if past { "What it changed" } else { "What it changes of what runs" };
+    let title = if past { "What it was about" } else { "What it changes of what runs" };
     Card { title: title.to_owned(), parts: vec![Block::Table(table)], ..Card::default() }
 }
 

@@ -10,6 +10,7 @@ use super::channel_edit::card;
 use super::fields::{self, choice, wrong};
 use super::form::{Words, query};
 use super::reply::Done;
+use super::time::setting;
 use super::ui::{Block, Field, Form, Kind, Link, Page, path};
 use crate::office::drafts::BotDraft;
 use crate::office::problem::Problem;
@@ -78,7 +79,7 @@ impl Shown {
             source: text(&draft.source),
             connector: [kind, url, more],
             error_message: text(&draft.error_message),
-            session_timeout: text(&draft.session_timeout),
+            session_timeout: setting(&text(&draft.session_timeout)),
         }
     }
 

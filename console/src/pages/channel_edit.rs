@@ -10,6 +10,7 @@ use super::fields::{self, choice, wrong};
 use super::form::query;
 use super::reply::Done;
 use super::shown;
+use super::time::setting;
 use super::ui::{Block, Card, Field, Form, Kind, Link, Page, path};
 use crate::office::drafts::ChannelDraft;
 use crate::office::problem::Problem;
@@ -75,7 +76,11 @@ fn inputs<B, S: Store>(
     is_again: bool,
 ) -> Vec<Field> {
     let value = |word: &str, known: Option<&String>| {
-        if is_again { ask.form.text(word).to_owned() } else { known.cloned().unwrap_or_default() }
+        if is_again {
+            ask.form.text(word).to_owned()
+        } else {
+            setting(known.map_or("", String::as_str))
+        }
     };
     let number = |known: Option<u32>| known.map(|number| number.to_string());
     let mode = if draft.post_url.is_some() { "async" } else { "sync" }.to_owned();

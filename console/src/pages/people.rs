@@ -274,7 +274,7 @@ pub(super) async fn audit<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Do
             serde_json::Value::Null => String::new(),
             other => other.to_string(),
         };
-        let short: String = detail.chars().take(300).collect();
+        let short: String = detail.chars().take(160).collect();
         let short = if short.len() < detail.len() { format!("{short}…") } else { short };
         vec![
             Cell::time(one.at_ms),

@@ -34,6 +34,18 @@ pub(crate) fn span(ms: u64) -> String {
     }
 }
 
+/// A time of the settings' kind in its greatest unit: `900000ms` is `15min`. Anything else as it is.
+pub(crate) fn setting(text: &str) -> String {
+    let one = |text: &str| {
+        let ms = text.strip_suffix("ms")?.parse::<u64>().ok().filter(|ms| *ms > 0)?;
+        let units = [(3_600_000, "h"), (60_000, "min"), (1_000, "s")];
+        let fits = units.into_iter().find(|(unit, _)| ms.is_multiple_of(*unit));
+        Some(fits.map_or_else(|| text.to_owned(), |(unit, word)| format!("{}{word}", ms / unit)))
+    };
+    let all = text.split(',').map(|text| one(text).unwrap_or_else(|| text.to_owned()));
+    all.collect::<Vec<_>>().join(",")
+}
+
 /// Year, month and day of a day since 1970, in the proleptic Gregorian calendar: Howard Hinnant's
 /// `civil_from_days`, for days that are not negative.
 const fn date(days: u64) -> (u64, u64, u64) {
@@ -63,6 +75,11 @@ mod tests {
             assert_eq!(iso(ms), text);
         }
         assert_eq!(words(1_700_000_000_123), "2023-11-14 22:13:20 UTC");
+        for (text, short) in
+            [("900000ms", "15min"), ("5000ms,90000ms", "5s,90s"), ("15s", "15s"), ("7ms", "7ms")]
+        {
+            assert_eq!(setting(text), short);
+        }
         for (ms, text) in [(9, "9 ms"), (1_500, "1.5 s"), (15_000, "15 s"), (900_000, "15 min")] {
             assert_eq!(span(ms), text);
         }

@@ -152,7 +152,11 @@ pub(super) async fn enable<B: Broker, S: Store>(
     form.fields = vec![hidden("app", &app.client_id), hidden("name", &name), hidden("mode", &mode)];
     if is_async {
         let inputs = endpoint(&value("post_url"), &value("token_header"));
-        form.fields.extend(inputs.into_iter().map(|field| Field { when: "", ..field }));
+        let shown = inputs.into_iter().map(|field| {
+            let required = field.name == "post_url";
+            Field { when: "", required, ..field }
+        });
+        form.fields.extend(shown);
         form.more = vec![("Send a verification ping", at(&bot.bot_id, "ping"))];
     }
     let enable = !again || ask.form.is_checked("enable");
@@ -160,11 +164,11 @@ pub(super) async fn enable<B: Broker, S: Store>(
     form.fields.push(fields::check("enable", "Enable the channel", enable).hint(words));
     let back = [("app", app.client_id.as_str()), ("name", &name), ("mode", &mode)];
     form.cancel = Some(Link::new(query(&at(&bot.bot_id, "name"), &back), "Back"));
-    let words = if is_async { "asynchronous" } else { "synchronous" };
+    let words = if is_async { "An asynchronous" } else { "A synchronous" };
     let mut blocks = said;
     blocks.push(card(form));
     let mut page = page(&bot, 2, &format!("Enable {name}"), blocks);
-    page.lead = format!("A {words} channel of {} for the app {}.", bot.name, app.name);
+    page.lead = format!("{words} channel of {} for the app {}.", bot.name, app.name);
     Ok(if again { Done::Again(page) } else { Done::Page(page) })
 }
 

@@ -4,6 +4,7 @@
 mod bad_input;
 mod canaries;
 mod clients;
+mod console;
 mod controls;
 mod crash_points;
 mod durable;
