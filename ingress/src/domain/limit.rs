@@ -17,7 +17,7 @@ const WINDOW_LONG: Duration = Duration::from_secs(1);
 const ANSWERS_MIN: u32 = 10;
 /// And at least so many of its turns' times: those that are answered first waited least.
 const TURNS: u32 = 2;
-/// A wait for the bot that is tolerated, and what the system may add. Each may also be a quarter of the
+/// A wait for the bot that is tolerated, and what the system may add. Each may also be a third of the
 /// turn's own time.
 const WAIT_OK: Duration = Duration::from_millis(20);
 const ADDED_OK: Duration = Duration::from_millis(100);
@@ -120,7 +120,7 @@ impl Limit {
         let (own, waited) = (mean(own), mean(waited));
         let added = mean(took).saturating_sub(own + waited);
         let cut = |over: Duration, ok: Duration| {
-            let ok = ok.max(own / 4);
+            let ok = ok.max(own / 3);
             (over > ok).then(|| (own + ok).div_duration_f64(own + over).max(CUT_MAX))
         };
         let used = f64::from(peak) >= self.allowed / 2.0;
