@@ -10,5 +10,6 @@ pub mod journal;
 pub mod load;
 pub mod nemesis;
 pub mod overload;
+pub mod recovery;
 pub mod rig;
 pub mod torture;

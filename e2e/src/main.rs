@@ -3,7 +3,8 @@
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use e2e::overload::{self, Overload};
-use e2e::torture::{self, Torture};
+use e2e::recovery::{self, Recovery};
+use e2e::torture::{self, Engines, Torture};
 
 #[derive(Parser)]
 #[command(about = "The promises under fire")]
@@ -18,11 +19,30 @@ enum Command {
     Torture(Torture),
     /// Up to ten times the capacity: exit status 0 only when every promise of overload is kept.
     Overload(Overload),
+    /// Faults at eight tenths of the capacity: exit status 0 only when all is well again soon after each.
+    Recovery(Recovery),
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    match Args::parse().command {
+fn main() -> Result<()> {
+    let Args { command } = Args::parse();
+    if command.engines() == Engines::Cluster {
+        testkit::cluster::in_own_network()?;
+    }
+    tokio::runtime::Runtime::new()?.block_on(run(command))
+}
+
+impl Command {
+    fn engines(&self) -> Engines {
+        match self {
+            Self::Torture(torture) => torture.engines,
+            Self::Overload(overload) => overload.engines,
+            Self::Recovery(_) => Engines::Rabbitmq,
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<()> {
+    match command {
         Command::Torture(torture) => {
             let outcome = torture::run(&torture).await?;
             say(&outcome.line());
@@ -32,6 +52,11 @@ async fn main() -> Result<()> {
             let outcome = overload::run(&overload).await?;
             say(&outcome.table());
             ensure!(outcome.green(), "promises are broken");
+        }
+        Command::Recovery(recovery) => {
+            let outcome = recovery::run(&recovery).await?;
+            say(&outcome.table());
+            ensure!(outcome.broken().is_empty(), "promises are broken");
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! A product with everything around it: the append bot, the endpoint that writes down, two channels, and
 //! the history that all of them share.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -195,6 +195,16 @@ impl Rig {
         while self.open() > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// How many of the numbers that were said once and accepted are not delivered.
+    pub fn undelivered(&self, accepted: &BTreeSet<u32>) -> usize {
+        let delivered: BTreeSet<u32> = self.history.all(|threads| {
+            let posts = threads.values().flat_map(|thread| &thread.posts);
+            let done = posts.filter(|post| (200..300).contains(&post.status));
+            done.filter_map(|post| post.list.last().copied()).collect()
+        });
+        accepted.difference(&delivered).count()
     }
 
     /// Accepted asynchronous messages without a successful POST.

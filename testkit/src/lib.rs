@@ -3,6 +3,7 @@
 //! Each lives in a folder of its own, listens on loopback only, on ports that were free, and dies
 //! with the process that started it, even when that one is killed. No running engine is touched.
 
+pub mod cluster;
 mod keeper;
 pub mod pair;
 pub mod postgres;

@@ -1,6 +1,9 @@
 //! A private RabbitMQ node: Debian's installed one, or that of another Debian in a folder
 //! (`SWITCHHOOK_TEST_RABBITMQ_ROOT`), which runs under `chroot`.
 
+use std::fs::Permissions;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -47,6 +50,39 @@ impl Default for Options {
     }
 }
 
+/// Where a node runs and what it is called.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// What goes before each command of the node.
+    pub within: Vec<String>,
+    pub host: Ipv4Addr,
+    pub port: u16,
+    /// Its port mapper's.
+    pub epmd_port: u16,
+    /// Between nodes.
+    pub dist_port: u16,
+    /// `name@host`; a host that is an address makes it a long name.
+    pub name: String,
+    /// What the nodes of a cluster share; `None`: one of its own.
+    pub cookie: Option<String>,
+}
+
+impl Place {
+    /// On the loopback, alone.
+    fn alone() -> Self {
+        let port = free_port();
+        Self {
+            within: Vec::new(),
+            host: Ipv4Addr::LOCALHOST,
+            port,
+            epmd_port: free_port(),
+            dist_port: free_port(),
+            name: format!("switchhook{port}@localhost"),
+            cookie: None,
+        }
+    }
+}
+
 /// A node and its data, which outlives its process: it can be killed and started again.
 #[derive(Debug)]
 pub struct Node {
@@ -57,7 +93,7 @@ pub struct Node {
     root: Option<PathBuf>,
     /// The folder of `rabbitmq-server` and `rabbitmqctl`, as seen from `root`.
     sbin: String,
-    port: u16,
+    place: Place,
     env: Vec<(String, String)>,
 }
 
@@ -74,35 +110,48 @@ impl Node {
     }
 
     pub async fn start_with(options: Options) -> Result<Self> {
+        Self::start_at(Place::alone(), options).await
+    }
+
+    pub async fn start_at(place: Place, options: Options) -> Result<Self> {
         let root = other_root();
         let sbin = installed(root.as_deref())?;
         let temp = root.as_deref().map_or_else(std::env::temp_dir, |root| root.join("tmp"));
         let folder = tempfile::Builder::new().prefix("switchhook-rabbitmq-").tempdir_in(temp)?;
-        let (port, epmd_port) = (free_port(), free_port());
         let inside = seen_from(root.as_deref(), folder.path());
         std::fs::write(folder.path().join("rabbitmq.conf"), config(&options))?;
         std::fs::write(folder.path().join("enabled_plugins"), format!("[{}].\n", options.plugins))?;
         std::fs::write(folder.path().join("env.conf"), "")?;
-        let env = environment(&inside, port, epmd_port, &options);
+        if let Some(cookie) = &place.cookie {
+            let path = folder.path().join(".erlang.cookie");
+            std::fs::write(&path, cookie)?;
+            std::fs::set_permissions(&path, Permissions::from_mode(0o400))?;
+        }
+        let env = environment(&inside, &place, &options);
+        let epmd_port = place.epmd_port.to_string();
         let epmd = Keeper::start(
-            &within(root.as_deref(), &["epmd", "-port", &epmd_port.to_string()]),
+            &place.command(root.as_deref(), &["epmd", "-port", &epmd_port]),
             &env,
             &folder.path().join("epmd.log"),
         )?;
         let folder = Sweeper::new(folder)?;
         let process = Mutex::new(None);
-        let node = Self { process, _epmd: epmd, folder, root, sbin, port, env };
+        let node = Self { process, _epmd: epmd, folder, root, sbin, place, env };
         node.restart().await?;
         Ok(node)
     }
 
     /// `amqp://…`, with the default user and virtual host.
     pub fn url(&self) -> String {
-        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
+        format!("amqp://guest:guest@{}:{}/%2f", self.place.host, self.place.port)
     }
 
     pub fn port(&self) -> u16 {
-        self.port
+        self.place.port
+    }
+
+    pub fn name(&self) -> &str {
+        &self.place.name
     }
 
     /// The Erlang machine's process, `None` while it is not running.
@@ -124,12 +173,13 @@ impl Node {
     pub async fn restart(&self) -> Result<()> {
         self.kill9().await;
         let log = self.folder.path().join("server.log");
-        let command =
-            within(self.root.as_deref(), &["/bin/sh", &format!("{}/rabbitmq-server", self.sbin)]);
+        let command = self
+            .place
+            .command(self.root.as_deref(), &["/bin/sh", &format!("{}/rabbitmq-server", self.sbin)]);
         let keeper = Keeper::start(&command, &self.env, &log)?;
         *self.lock() = Some(keeper);
         let deadline = Instant::now() + START_MAX;
-        while !answers(self.port).await {
+        while !answers(SocketAddr::from((self.place.host, self.place.port))).await {
             let alive = self.lock().as_ref().is_some_and(Keeper::alive);
             if !alive || Instant::now() > deadline {
                 bail!("rabbitmq-server did not start:\n{}", tail(&log));
@@ -170,7 +220,7 @@ impl Node {
     /// Runs `rabbitmqctl` on this node and returns its output.
     pub async fn ctl(&self, arguments: &[&str]) -> Result<String> {
         let ctl = format!("{}/rabbitmqctl", self.sbin);
-        let command = within(self.root.as_deref(), &["/bin/sh", &ctl]);
+        let command = self.place.command(self.root.as_deref(), &["/bin/sh", &ctl]);
         let output = tokio::process::Command::new(&command[0])
             .args(&command[1..])
             .args(arguments)
@@ -219,10 +269,13 @@ fn installed(root: Option<&Path>) -> Result<String> {
     Ok(format!("/{LIBRARY}/{name}/sbin"))
 }
 
-/// The command as run in `root`.
-fn within(root: Option<&Path>, command: &[&str]) -> Vec<String> {
-    let chroot = root.map(|root| ["chroot".to_owned(), root.display().to_string()]);
-    chroot.into_iter().flatten().chain(command.iter().map(|word| (*word).to_owned())).collect()
+impl Place {
+    /// The command as run there, in `root`.
+    fn command(&self, root: Option<&Path>, command: &[&str]) -> Vec<String> {
+        let chroot = root.map(|root| ["chroot".to_owned(), root.display().to_string()]);
+        let command = command.iter().map(|word| (*word).to_owned());
+        self.within.iter().cloned().chain(chroot.into_iter().flatten()).chain(command).collect()
+    }
 }
 
 fn seen_from(root: Option<&Path>, path: &Path) -> PathBuf {
@@ -238,19 +291,24 @@ fn config(options: &Options) -> String {
     )
 }
 
-fn environment(dir: &Path, port: u16, epmd_port: u16, options: &Options) -> Vec<(String, String)> {
+fn environment(dir: &Path, place: &Place, options: &Options) -> Vec<(String, String)> {
+    let Place { host, port, epmd_port, dist_port, name, .. } = place;
+    let long = name.split('@').nth(1).is_some_and(|host| host.parse::<Ipv4Addr>().is_ok());
     let path = |name: &str| dir.join(name).display().to_string();
-    let erlang = format!("{} -kernel inet_dist_use_interface {{127,0,0,1}}", options.erlang);
+    let [a, b, c, d] = host.octets();
+    let own = format!("-kernel inet_dist_use_interface {{{a},{b},{c},{d}}}");
+    let erlang = format!("{} {own}", options.erlang);
     [
         ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
         ("LANG", "C.UTF-8".to_owned()),
         ("HOME", dir.display().to_string()),
         ("ERL_EPMD_PORT", epmd_port.to_string()),
-        ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
-        ("RABBITMQ_NODENAME", format!("switchhook{port}@localhost")),
-        ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".to_owned()),
+        ("ERL_EPMD_ADDRESS", host.to_string()),
+        ("RABBITMQ_NODENAME", name.clone()),
+        ("RABBITMQ_USE_LONGNAME", long.to_string()),
+        ("RABBITMQ_NODE_IP_ADDRESS", host.to_string()),
         ("RABBITMQ_NODE_PORT", port.to_string()),
-        ("RABBITMQ_DIST_PORT", free_port().to_string()),
+        ("RABBITMQ_DIST_PORT", dist_port.to_string()),
         ("RABBITMQ_CTL_DIST_PORT_MIN", "15000".to_owned()),
         ("RABBITMQ_CTL_DIST_PORT_MAX", "60000".to_owned()),
         ("RABBITMQ_CTL_ERL_ARGS", "+S 1:1".to_owned()),
@@ -269,10 +327,10 @@ fn environment(dir: &Path, port: u16, epmd_port: u16, options: &Options) -> Vec<
     .into()
 }
 
-/// Whether something that speaks AMQP 0-9-1 listens on `port`.
-async fn answers(port: u16) -> bool {
+/// Whether something that speaks AMQP 0-9-1 listens there.
+async fn answers(address: SocketAddr) -> bool {
     let hello = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        let mut stream = TcpStream::connect(address).await?;
         stream.write_all(b"AMQP\x00\x00\x09\x01").await?;
         stream.read_u8().await
     };

@@ -9,6 +9,7 @@ use anyhow::Result;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::tally::{End, Shot};
 use crate::bot;
@@ -28,6 +29,29 @@ pub struct Clients {
     urls: Arc<[String]>,
     token: Arc<str>,
     next: Arc<AtomicU32>,
+    patience: Option<Patience>,
+    /// What this channel's keys begin with.
+    keys: &'static str,
+}
+
+/// How a message is repeated, with its key, until it is answered with 200.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// From the first try to the last.
+    lasts: Duration,
+    /// Between tries: it doubles up to the most, and each is that long or half as long again.
+    first: Duration,
+    most: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            lasts: Duration::from_mins(1),
+            first: Duration::from_millis(200),
+            most: Duration::from_secs(2),
+        }
+    }
 }
 
 impl Clients {
@@ -38,17 +62,34 @@ impl Clients {
             urls: urls.collect(),
             token: line.token()?.into(),
             next: Arc::default(),
+            patience: None,
+            keys: if line.asynchronous { "async" } else { "sync" },
         })
+    }
+
+    /// Whose messages are repeated.
+    #[must_use]
+    pub fn patient(self, patience: Patience) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 
     /// So many requests a second, whatever becomes of them; returns when the last has ended.
     pub async fn open(&self, rate: f64, lasts: Duration) -> Vec<Shot> {
+        self.run(rate, |due| due < lasts).await
+    }
+
+    /// The same, until it is stopped.
+    pub async fn until(&self, rate: f64, stop: &CancellationToken) -> Vec<Shot> {
+        self.run(rate, |_| !stop.is_cancelled()).await
+    }
+
+    async fn run(&self, rate: f64, goes_on: impl Fn(Duration) -> bool) -> Vec<Shot> {
         let began = Instant::now();
         let interval = Duration::from_secs_f64(1.0 / rate);
         let mut under_way = JoinSet::new();
         let mut shots = Vec::new();
         let mut due = Duration::ZERO;
-        while due < lasts {
+        while goes_on(due) {
             tokio::time::sleep_until(began + due).await;
             while let Some(ended) = under_way.try_join_next() {
                 shots.extend(ended);
@@ -70,20 +111,35 @@ impl Clients {
     /// Says the next number, as one of the users.
     async fn say(&self) -> (u32, End) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        (number, self.post(number).await)
+        let Some(patience) = self.patience else { return (number, self.post(number, 0).await) };
+        let (began, mut wait) = (Instant::now(), patience.first);
+        for nth in 0.. {
+            let end = self.post(number, nth).await;
+            if end == End::Answered || began.elapsed() + wait > patience.lasts {
+                return (number, end);
+            }
+            // Spread by the number: no two clients in step.
+            let more = wait.mul_f64(f64::from(number.wrapping_mul(37) % 100) / 200.0);
+            tokio::time::sleep(wait + more).await;
+            wait = (wait * 2).min(patience.most);
+        }
+        (number, End::Failed)
     }
 
-    async fn post(&self, number: u32) -> End {
+    async fn post(&self, number: u32, nth: usize) -> End {
         let user = number % USERS;
         let text = bot::append(number);
         let body = json!({"message": {"text": text}, "from": {"id": format!("user-{user}")}});
-        let nth = usize::try_from(number).unwrap_or_default() % self.urls.len();
-        let request = self
+        let first = usize::try_from(number).unwrap_or_default();
+        let mut request = self
             .http
-            .post(&self.urls[nth])
+            .post(&self.urls[(first + nth) % self.urls.len()])
             .bearer_auth(&self.token)
             .header("content-type", "application/json")
             .body(body.to_string());
+        if self.patience.is_some() {
+            request = request.header("idempotency-key", format!("{}-{number}", self.keys));
+        }
         let Ok(response) = request.send().await else { return End::Failed };
         let status = response.status().as_u16();
         let retry_after = response.headers().get("retry-after");

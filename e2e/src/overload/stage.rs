@@ -8,7 +8,7 @@ use anyhow::Result;
 use tokio::time::Instant;
 
 use super::clients::Clients;
-use super::tally::{End, Tally};
+use super::tally::Tally;
 use super::{Load, Mode, Overload};
 use crate::endpoint::Script;
 use crate::rig::{Options, Rig};
@@ -71,7 +71,7 @@ impl Stage {
             self.watched(clients.open(times * self.capacity, self.lasts)).await;
         let ended = Instant::now();
         if mode == Mode::Async {
-            let accepted = shots.iter().filter(|shot| shot.end == End::Answered);
+            let accepted = shots.iter().filter(|shot| shot.answered());
             let mut all = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
             all.extend(accepted.map(|shot| shot.number));
         }
@@ -94,12 +94,8 @@ impl Stage {
 
     /// Asynchronous messages that were accepted and are not delivered yet.
     pub(super) fn lost(&self) -> usize {
-        let delivered: BTreeSet<u32> = self.rig.history.all(|threads| {
-            let posts = threads.values().flat_map(|thread| &thread.posts);
-            let done = posts.filter(|post| (200..300).contains(&post.status));
-            done.filter_map(|post| post.list.last().copied()).collect()
-        });
-        self.accepted.lock().unwrap_or_else(PoisonError::into_inner).difference(&delivered).count()
+        let accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        self.rig.undelivered(&accepted)
     }
 
     /// With the largest sum of the memory of the product's processes meanwhile, in MiB.

@@ -27,6 +27,12 @@ pub struct Shot {
     pub end: End,
 }
 
+impl Shot {
+    pub fn answered(&self) -> bool {
+        self.end == End::Answered
+    }
+}
+
 /// The figures of one load.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Tally {
@@ -46,7 +52,8 @@ pub struct Tally {
 impl Tally {
     pub fn of(shots: &[Shot], lasted: Duration) -> Self {
         let is = |want: fn(&End) -> bool| shots.iter().filter(move |shot| want(&shot.end));
-        let answered: Vec<_> = is(|end| *end == End::Answered).map(|shot| shot.took).collect();
+        let answered: Vec<_> =
+            shots.iter().filter(|shot| shot.answered()).map(|shot| shot.took).collect();
         let refused: Vec<_> =
             is(|end| matches!(end, End::Refused { .. })).map(|shot| shot.took).collect();
         Self {

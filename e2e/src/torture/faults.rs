@@ -20,10 +20,16 @@ pub enum Fault {
     Kill,
     /// SIGSTOP of a dispatcher while it runs turns, until the broker has given them to another; SIGCONT.
     Freeze,
-    /// The broker is killed or stopped, and started again.
+    /// The broker is killed or stopped, and started again; of a cluster all nodes at once.
     Broker,
-    /// The broker is stopped in its tracks (SIGSTOP), longer than any deadline; SIGCONT.
+    /// The broker, or a cluster's leader, is stopped in its tracks (SIGSTOP), longer than any deadline;
+    /// SIGCONT.
     Stall,
+    /// The node of a cluster that leads most queues, or one that does not, is killed and started again.
+    Leader,
+    Follower,
+    /// A node of a cluster is cut off from the others; clients still reach it.
+    Partition,
     /// Every piece of the way to and from the database is held up.
     Slow,
     /// The endpoint answers every POST with 503.
@@ -64,6 +70,14 @@ impl Fault {
                 Self::Roll,
             ],
             Engines::Embedded => &[Self::Kill, Self::Roll],
+            Engines::Cluster => &[
+                Self::Leader,
+                Self::Follower,
+                Self::Partition,
+                Self::Stall,
+                Self::Kill,
+                Self::Broker,
+            ],
         }
     }
 
@@ -73,6 +87,9 @@ impl Fault {
             Self::Freeze => "freeze",
             Self::Broker => "broker",
             Self::Stall => "stall",
+            Self::Leader => "leader",
+            Self::Follower => "follower",
+            Self::Partition => "partition",
             Self::Slow => "slow",
             Self::Outage => "outage",
             Self::Together => "together",
@@ -137,6 +154,9 @@ impl Nemesis<'_> {
             Fault::Freeze => self.freeze().await,
             Fault::Broker => self.broker().await,
             Fault::Stall => self.stall().await,
+            Fault::Leader => self.node(true).await,
+            Fault::Follower => self.node(false).await,
+            Fault::Partition => self.partition().await,
             Fault::Slow => self.slow().await,
             Fault::Outage => self.outage().await,
             Fault::Together => self.together().await,

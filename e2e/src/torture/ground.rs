@@ -1,6 +1,7 @@
 //! The engines of a run, each behind a proxy that can cut the line to it.
 
 use anyhow::Result;
+use testkit::cluster::Cluster;
 use testkit::postgres::Server;
 use testkit::proxy::Proxy;
 use testkit::rabbitmq::Node;
@@ -21,10 +22,20 @@ pub struct Ground {
 /// Engines that are processes of their own.
 #[derive(Debug)]
 pub struct Outside {
-    pub node: Node,
-    pub node_line: Proxy,
+    pub brokers: Brokers,
     pub server: Server,
     pub server_line: Proxy,
+}
+
+/// The broker of a run.
+#[derive(Debug)]
+pub enum Brokers {
+    /// Behind a proxy that can cut the line to it.
+    One {
+        node: Box<Node>,
+        line: Proxy,
+    },
+    Three(Cluster),
 }
 
 impl Ground {
@@ -32,14 +43,18 @@ impl Ground {
     /// three heartbeats.
     pub async fn start(engines: Engines, freeze: u64) -> Result<Self> {
         let heartbeat = (freeze / 4).clamp(1, HEARTBEAT);
-        if engines == Engines::Embedded {
-            return Ok(Self { outside: None, heartbeat });
-        }
-        let node = Node::start().await?;
+        let brokers = match engines {
+            Engines::Embedded => return Ok(Self { outside: None, heartbeat }),
+            Engines::Rabbitmq => {
+                let node = Node::start().await?;
+                let line = Proxy::start(vec![node.port()]).await?;
+                Brokers::One { node: Box::new(node), line }
+            }
+            Engines::Cluster => Brokers::Three(Cluster::start().await?),
+        };
         let server = Server::start().await?;
-        let node_line = Proxy::start(vec![node.port()]).await?;
         let server_line = Proxy::start(vec![server.port()]).await?;
-        Ok(Self { outside: Some(Outside { node, node_line, server, server_line }), heartbeat })
+        Ok(Self { outside: Some(Outside { brokers, server, server_line }), heartbeat })
     }
 
     /// With so many processes of the ingress, the dispatcher and the deliverer, where they are processes.
@@ -48,14 +63,35 @@ impl Ground {
         let through = |url: String, port: u16, proxy: &Proxy| {
             url.replace(&format!(":{port}/"), &format!(":{}/", proxy.port()))
         };
-        let amqp = through(outside.node.url(), outside.node.port(), &outside.node_line);
+        let urls = match &outside.brokers {
+            Brokers::One { node, line } => vec![through(node.url(), node.port(), line)],
+            Brokers::Three(cluster) => cluster.urls(),
+        };
+        let amqp: Vec<_> =
+            urls.iter().map(|url| format!("{url}?heartbeat={}", self.heartbeat)).collect();
         let database = outside.server.create_database().await?;
         Ok(Shape::Rooms {
-            amqp: format!("{amqp}?heartbeat={}", self.heartbeat),
+            amqp: amqp.join(","),
             postgres: through(database, outside.server.port(), &outside.server_line),
             ingresses,
             dispatchers,
             deliverers,
         })
+    }
+}
+
+impl Brokers {
+    pub fn nodes(&self) -> &[Node] {
+        match self {
+            Self::One { node, .. } => std::slice::from_ref(node),
+            Self::Three(cluster) => cluster.nodes(),
+        }
+    }
+
+    /// Ends every connection, where a proxy stands between.
+    pub fn cut(&self) {
+        if let Self::One { line, .. } = self {
+            line.cut();
+        }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use testkit::cluster::Cluster;
+use testkit::rabbitmq::Node;
 
 use super::{Nemesis, Struck};
+use crate::torture::ground::Brokers;
 
 /// How much each piece is held up: a question takes twice that, some ten times its usual time.
 const HELD_UP: Duration = Duration::from_millis(15);
@@ -12,16 +15,48 @@ const HELD_UP: Duration = Duration::from_millis(15);
 impl Nemesis<'_> {
     pub(super) async fn broker(&mut self) -> Result<Struck> {
         let (hard, dead) = (self.chance.below(2) == 0, self.pause(200, 2000));
-        let node = &self.outside()?.node;
-        if hard {
-            node.kill9().await;
-        } else {
-            node.stop().await?;
+        let nodes = self.outside()?.brokers.nodes();
+        for node in nodes {
+            if hard {
+                node.kill9().await;
+            } else {
+                node.stop().await?;
+            }
         }
         tokio::time::sleep(dead).await;
+        futures_util::future::try_join_all(nodes.iter().map(Node::restart)).await?;
+        let how = if hard { "SIGKILL" } else { "SIGTERM" };
+        Ok(Struck::of(format!("{} of {0} nodes, {how}", nodes.len())))
+    }
+
+    /// Kills the node of a cluster that leads most queues, or one that does not.
+    pub(super) async fn node(&mut self, leads: bool) -> Result<Struck> {
+        let (n, dead) = (self.chance.below(2), self.pause(200, 2000));
+        let cluster = self.cluster()?;
+        let leader = cluster.leader().await?;
+        let nth = if leads { leader } else { (leader + 1 + n) % cluster.nodes().len() };
+        let node = &cluster.nodes()[nth];
+        node.kill9().await;
+        tokio::time::sleep(dead).await;
         node.restart().await?;
-        let target = if hard { "broker, SIGKILL" } else { "broker, SIGTERM" };
-        Ok(Struck::of(target))
+        Ok(Struck::of(node.name()))
+    }
+
+    pub(super) async fn partition(&mut self) -> Result<Struck> {
+        let lasts = self.pause(20_000, 40_000);
+        let nth = self.chance.below(3);
+        let cluster = self.cluster()?;
+        cluster.cut_off(nth, true)?;
+        tokio::time::sleep(lasts).await;
+        cluster.cut_off(nth, false)?;
+        Ok(Struck::of(format!("{}, {} ms", cluster.nodes()[nth].name(), lasts.as_millis())))
+    }
+
+    fn cluster(&self) -> Result<&Cluster> {
+        match &self.outside()?.brokers {
+            Brokers::Three(cluster) => Ok(cluster),
+            Brokers::One { .. } => bail!("the broker is not a cluster"),
+        }
     }
 
     pub(super) async fn postgres(&mut self) -> Result<Struck> {
@@ -47,7 +82,7 @@ impl Nemesis<'_> {
             let between = self.pause(100, 1500);
             let outside = self.outside()?;
             if which != 1 {
-                outside.node_line.cut();
+                outside.brokers.cut();
             }
             if which != 0 {
                 outside.server_line.cut();
@@ -60,7 +95,7 @@ impl Nemesis<'_> {
 
     pub(super) async fn alarm(&mut self) -> Result<Struck> {
         let lasts = self.pause(3000, 8000);
-        let node = &self.outside()?.node;
+        let node = self.leader().await?;
         node.alarm(true).await?;
         tokio::time::sleep(lasts).await;
         node.alarm(false).await?;
@@ -69,11 +104,19 @@ impl Nemesis<'_> {
 
     pub(super) async fn stall(&mut self) -> Result<Struck> {
         let lasts = self.pause(6000, 12000);
-        let node = &self.outside()?.node;
+        let node = self.leader().await?;
         node.freeze(true)?;
         tokio::time::sleep(lasts).await;
         node.freeze(false)?;
-        Ok(Struck::of(format!("broker, {} ms", lasts.as_millis())))
+        Ok(Struck::of(format!("{}, {} ms", node.name(), lasts.as_millis())))
+    }
+
+    /// The only node, or the one that leads most queues.
+    async fn leader(&self) -> Result<&Node> {
+        match &self.outside()?.brokers {
+            Brokers::One { node, .. } => Ok(node),
+            Brokers::Three(cluster) => Ok(&cluster.nodes()[cluster.leader().await?]),
+        }
     }
 
     pub(super) async fn slow(&mut self) -> Result<Struck> {

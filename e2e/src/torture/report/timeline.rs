@@ -29,6 +29,9 @@ fn colour(fault: Fault) -> &'static str {
         Fault::Outage => "#ffe0d1",
         Fault::Together => "#f4a6a4",
         Fault::Roll => "#e4edc9",
+        Fault::Leader => "#d7e3f4",
+        Fault::Follower => "#e6e0f3",
+        Fault::Partition => "#f3dcdc",
     }
 }
 
