@@ -13,6 +13,7 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::history::{self, History};
@@ -42,6 +43,9 @@ pub fn append(seq: u32) -> String {
 /// The message that only asks for the list; the answer is marked, so that it is told apart.
 pub const PROBE: &str = "probe";
 
+/// What a deadly message begins with.
+pub const DEADLY: &str = "poison";
+
 /// Ends when dropped.
 pub struct AppendBot {
     pub address: SocketAddr,
@@ -49,10 +53,16 @@ pub struct AppendBot {
 }
 
 impl AppendBot {
-    pub async fn start(thinks: Thinks, history: History) -> anyhow::Result<Self> {
+    /// `deadly` is told of each run over a deadly message.
+    pub async fn start(
+        thinks: Thinks,
+        deadly: Option<mpsc::UnboundedSender<String>>,
+        history: History,
+    ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let app = Router::new().route("/{tenant}", post(turn)).with_state((thinks, history));
+        let app =
+            Router::new().route("/{tenant}", post(turn)).with_state((thinks, deadly, history));
         let mut server = JoinSet::new();
         server.spawn(async move {
             // It ends with the set.
@@ -68,7 +78,11 @@ impl AppendBot {
 }
 
 async fn turn(
-    State((thinks, history)): State<(Thinks, History)>,
+    State((thinks, deadly, history)): State<(
+        Thinks,
+        Option<mpsc::UnboundedSender<String>>,
+        History,
+    )>,
     Path(tenant): Path<usize>,
     body: Bytes,
 ) -> axum::response::Response {
@@ -77,6 +91,12 @@ async fn turn(
         tokio::time::sleep(thinks).await;
     }
     let request: Option<Value> = serde_json::from_slice(&body).ok();
+    let text = request.as_ref().and_then(|request| request["message"]["text"].as_str());
+    if let (Some(deadly), Some(text)) = (deadly, text.filter(|text| text.starts_with(DEADLY))) {
+        // Who listens ends the process that waits for the answer.
+        let _ = deadly.send(text.to_owned());
+        return std::future::pending().await;
+    }
     let Some(answer) = request.as_ref().and_then(|request| answer(tenant, request)) else {
         return StatusCode::BAD_REQUEST.into_response();
     };

@@ -38,7 +38,8 @@ pub struct Line {
 }
 
 impl Line {
-    pub(crate) fn token(&self) -> anyhow::Result<String> {
+    /// A token of the channel's app.
+    pub fn token(&self) -> anyhow::Result<String> {
         let claims = json!({"appId": self.client_id, "sub": "e2e"});
         let key = EncodingKey::from_secret(self.secret.as_bytes());
         Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)?)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use testkit::proxy::Proxy;
 use testkit::system::{Shape, System};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::bot::{AppendBot, Thinks};
@@ -18,7 +19,7 @@ use crate::history::{Conversation, Fate, History, Thread, tenant_of};
 use crate::journal::Journal;
 use crate::load::{self, Line, Plan};
 
-const SECRET: &str = "end-to-end-tests-only-never-a-real-secret-012345";
+pub const SECRET: &str = "end-to-end-tests-only-never-a-real-secret-012345";
 /// How long the deliveries of a whole run may take to arrive after the load.
 const SETTLE_MAX: Duration = Duration::from_mins(5);
 
@@ -57,6 +58,10 @@ pub struct Options {
     pub balanced: bool,
     /// Where every event is written down.
     pub journal: Option<Arc<Journal>>,
+    /// Who is told of each run over a deadly message, which is never answered.
+    pub deadly: Option<mpsc::UnboundedSender<String>>,
+    /// Messages a second, and at once, of one conversation; `None`: as many as one likes.
+    pub rate: Option<(u32, u32)>,
 }
 
 impl Default for Options {
@@ -71,6 +76,8 @@ impl Default for Options {
             mirrored: false,
             balanced: false,
             journal: None,
+            deadly: None,
+            rate: None,
         }
     }
 }
@@ -87,7 +94,7 @@ impl Rig {
     ) -> Result<Self> {
         let history = options.journal.clone().map_or_else(History::default, History::with_journal);
         let thinks = Thinks { at_least: options.thinks, more: options.thinks_more };
-        let bot = AppendBot::start(thinks, history.clone()).await?;
+        let bot = AppendBot::start(thinks, options.deadly.clone(), history.clone()).await?;
         let endpoint = Endpoint::start(history.clone(), manners.into()).await?;
         let tenants = if options.mirrored { 2 } else { 1 };
         let registry: String =
@@ -274,6 +281,7 @@ fn registry(tenant: usize, bot: &str, endpoint: &str, options: &Options) -> Stri
     let (client_id, bot_id, instance) =
         (id("cs", tenant, 2), id("st", tenant, 2), id("ivrInst", tenant, 3));
     let access_token = access_token(tenant);
+    let (rate, burst) = options.rate.unwrap_or((1000, 1000));
     format!(
         r#"
 [[apps]]
@@ -293,8 +301,8 @@ name = "sync"
 bot = "append-{tenant}"
 app = "e2e-{tenant}"
 approve = true
-rate = 1000
-burst = 1000
+rate = {rate}
+burst = {burst}
 
 [[channels]]
 name = "async"
@@ -306,8 +314,8 @@ post_url = "{endpoint}"
 access_token = "{access_token}"
 post_deadline = "{post_deadline}"
 retry = "200ms,500ms,1s,2s,5s,5s,10s,10s,10s,30s,30s,30s"
-rate = 1000
-burst = 1000
+rate = {rate}
+burst = {burst}
 post_permits = 128
 
 "#

@@ -84,6 +84,8 @@ settings! {
         data: PathBuf = "./data",
         /// Prefix of every name on the broker.
         prefix: String = "switchhook",
+        /// How delivery queues are kept on RabbitMQ: `classic` (on one node, fastest), `quorum` (replicated: for a cluster), or `auto`: quorum when `engines.amqp` names more than one node.
+        delivery_queues: String = "auto",
         /// Number of partitions of each queue, fixed for the life of an installation.
         partitions: u16 = "16",
     }
@@ -278,6 +280,9 @@ fn check(settings: &Settings, mistakes: &mut Vec<String>) {
     }
     if settings.engines.partitions == 0 {
         mistakes.push("engines.partitions: at least 1".to_owned());
+    }
+    if !["auto", "classic", "quorum"].contains(&settings.engines.delivery_queues.as_str()) {
+        mistakes.push("engines.delivery_queues: auto, classic or quorum".to_owned());
     }
     if !["human", "json"].contains(&settings.log.format.as_str()) {
         mistakes.push("log.format: human or json".to_owned());

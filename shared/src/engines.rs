@@ -142,6 +142,7 @@ pub async fn open(
         room: options.name.to_owned(),
         consume_unrouted: options.dispatches,
         limits: rabbitmq::Limits::default(),
+        replicated: replicated(settings),
     };
     let failed = |error: String| hopeless(Failure::usage(format!("engines.amqp: {error}")));
     let metrics =
@@ -149,6 +150,15 @@ pub async fn open(
     let broker =
         RabbitMq::connect(config, entropy, metrics).map_err(|error| failed(error.to_string()))?;
     Ok(Engines::Served(Engine { broker, store, keys: ring.envelope, registry, process }))
+}
+
+/// Whether delivery queues outlive the loss of a node.
+fn replicated(settings: &Settings) -> bool {
+    match settings.engines.delivery_queues.as_str() {
+        "quorum" => true,
+        "classic" => false,
+        _ => settings.engines.amqp.len() > 1,
+    }
 }
 
 fn postgres(settings: &Settings, vault: &Vault) -> Result<Option<Postgres>, OpenError> {

@@ -119,6 +119,7 @@ impl Pair for Served {
             room: "test".to_owned(),
             consume_unrouted: false,
             limits: rabbitmq::Limits::default(),
+            replicated: false,
         };
         let metrics = rabbitmq::Metrics::register(&prometheus::Registry::new())?;
         let broker = RabbitMq::connect(config, Entropy::Real, metrics)?;

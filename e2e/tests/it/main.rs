@@ -9,6 +9,7 @@ mod controls;
 mod crash_points;
 mod durable;
 mod monitoring;
+mod neighbours;
 mod peers;
 mod promises;
 mod support;

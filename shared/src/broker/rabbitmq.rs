@@ -68,6 +68,9 @@ pub struct Config {
     /// Whether this process takes in turns that the broker found no partition for: every dispatcher.
     pub consume_unrouted: bool,
     pub limits: Limits,
+    /// Whether delivery queues are quorum queues too, as in a cluster, where a classic queue is away as
+    /// long as its node is.
+    pub replicated: bool,
 }
 
 /// How long a queue may grow before it refuses.

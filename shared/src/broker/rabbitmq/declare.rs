@@ -8,7 +8,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
 
 use super::link::{Error, Link};
-use super::{Limits, Shared};
+use super::{Config, Limits, Shared};
 use crate::topology::{DELIVERY_LIMIT, Queue, Topology};
 
 struct Exchange {
@@ -56,7 +56,7 @@ pub(super) async fn all(shared: &Shared, link: &Link) -> Result<(), Error> {
     for exchange in exchanges(topology) {
         declare_exchange(&mut scratch, exchange).await?;
     }
-    for queue in queues(topology, shared.config.limits) {
+    for queue in queues(&shared.config) {
         declare_queue(&mut scratch, queue).await?;
     }
     Ok(())
@@ -74,6 +74,12 @@ pub(super) async fn reply_exchanges(shared: &Shared, link: &Link) -> Result<(), 
 /// Whether the broker says that something is not there.
 pub(super) fn is_missing(error: &Error) -> bool {
     refusal(error) == Some(AMQPSoftError::NOTFOUND)
+}
+
+/// Whether a queue exists on a node that is down: RabbitMQ says so with the same code as for one that does
+/// not exist, and only in words.
+fn is_away(error: &Error) -> bool {
+    is_missing(error) && error.to_string().contains("home node")
 }
 
 fn refusal(error: &Error) -> Option<AMQPSoftError> {
@@ -124,6 +130,13 @@ async fn declare_queue(scratch: &mut Scratch<'_>, queue: Declared) -> Result<(),
         })
         .await;
     match found {
+        Err(error) if is_away(&error) => {
+            tracing::error!(
+                broker.queue = %name,
+                "the queue's node is down; going on without it until the node is back"
+            );
+            return Ok(());
+        }
         Err(error) if is_missing(&error) => {
             tracing::info!(broker.queue = %name, "creating a queue that is missing");
         }
@@ -205,7 +218,9 @@ fn reply_exchange_specs(topology: &Topology) -> [Exchange; 2] {
     ]
 }
 
-fn queues(topology: &Topology, limits: Limits) -> Vec<Declared> {
+fn queues(config: &Config) -> Vec<Declared> {
+    let Config { topology, limits, .. } = config;
+    let limits = *limits;
     let mut all = Vec::new();
     for queue in Queue::ALL {
         all.push(Declared {
@@ -229,7 +244,7 @@ fn queues(topology: &Topology, limits: Limits) -> Vec<Declared> {
         for partition in topology.partitions() {
             all.push(Declared {
                 name: topology.queue(queue, partition),
-                arguments: partition_arguments(topology, queue, limits),
+                arguments: partition_arguments(config, queue),
                 exchange: topology.exchange(queue),
                 key: topology.routing_key(partition),
             });
@@ -238,8 +253,10 @@ fn queues(topology: &Topology, limits: Limits) -> Vec<Declared> {
     all
 }
 
-fn partition_arguments(topology: &Topology, queue: Queue, limits: Limits) -> FieldTable {
-    if !queue.durable() {
+fn partition_arguments(config: &Config, queue: Queue) -> FieldTable {
+    let Config { topology, limits, .. } = config;
+    let limits = *limits;
+    if !queue.durable() && !config.replicated {
         let mut arguments = vec![("x-queue-type", text("classic"))];
         arguments.extend(bounds(limits));
         arguments.extend(single_active_consumer());
@@ -247,8 +264,11 @@ fn partition_arguments(topology: &Topology, queue: Queue, limits: Limits) -> Fie
     }
     let mut arguments = quorum(limits).to_vec();
     arguments.extend(single_active_consumer());
+    arguments.push(("x-delivery-limit", AMQPValue::LongLongInt(DELIVERY_LIMIT)));
+    if !queue.durable() {
+        return table(&arguments);
+    }
     arguments.extend([
-        ("x-delivery-limit", AMQPValue::LongLongInt(DELIVERY_LIMIT)),
         ("x-dead-letter-exchange", text(&topology.dead_exchange())),
         ("x-dead-letter-routing-key", text(queue.as_str())),
         ("x-dead-letter-strategy", text("at-least-once")),

@@ -37,6 +37,7 @@ impl RabbitMq {
             room: "test".into(),
             consume_unrouted: true,
             limits: Limits { jobs_max: self.setup.jobs_max, ..Limits::default() },
+            replicated: false,
         }
     }
 

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use shared::broker::{Broker as _, PUBLISH_DEADLINE, PublishError};
+use shared::broker::rabbitmq::Config;
+use shared::broker::{Broker as _, Consumer as _, PUBLISH_DEADLINE, PublishError};
+use shared::topology::Queue;
 use tokio::time::Instant;
 
 use crate::broker::engine_rabbitmq::{RabbitMq, ready};
 use crate::broker::harness::{
-    Harness as _, LIMIT, SOON, Setup, assert_quiet, consume, number, publish, publish_all, take,
-    until,
+    Harness as _, LIMIT, P0, SOON, Setup, ack_all, assert_quiet, body, consume, number, publish,
+    publish_all, take, turn, until,
 };
 use crate::broker::proxy::Proxy;
 
@@ -59,4 +61,36 @@ async fn a_publish_to_a_silent_node_is_unknown_in_time_and_the_next_goes_elsewhe
         assert_quiet(&mut consumer).await;
     };
     tokio::time::timeout(LIMIT, moved).await.expect("ended in time");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn where_it_is_told_to_be_replicated_a_delivery_queue_is_a_quorum_queue_and_keeps_its_order()
+{
+    let replicated = async {
+        let h = RabbitMq::start(Setup::DEFAULT).await;
+        let plain = RabbitMq::connect(h.config(&[h.node.port()])).await;
+        let other = RabbitMq::start(Setup::DEFAULT).await;
+        let config = Config { replicated: true, ..other.config(&[other.node.port()]) };
+        let engine = RabbitMq::connect(config).await;
+        let kinds = h.node.ctl(&["--silent", "list_queues", "name", "type"]).await.unwrap();
+        let kind_of = |h: &RabbitMq| {
+            let name = h.topology.queue(Queue::Deliveries, P0);
+            let found =
+                kinds.lines().find_map(|line| line.strip_prefix(&name)?.split_whitespace().next());
+            found.unwrap_or_else(|| panic!("no {name} in:\n{kinds}")).to_owned()
+        };
+        assert_eq!((kind_of(&h).as_str(), kind_of(&other).as_str()), ("classic", "quorum"));
+        let mut consumer = engine.consume(Queue::Deliveries, P0).await.unwrap();
+        for number in 0..50 {
+            engine.publish(Queue::Deliveries, P0, turn(), body(number)).await.unwrap();
+        }
+        let jobs = take(&mut consumer, 50).await;
+        assert!(jobs.iter().map(number).eq(0..50));
+        ack_all(&consumer, &jobs);
+        consumer.close().await;
+        let mut next = engine.consume(Queue::Deliveries, P0).await.unwrap();
+        assert_quiet(&mut next).await;
+        plain.close().await;
+    };
+    tokio::time::timeout(LIMIT, replicated).await.unwrap();
 }
