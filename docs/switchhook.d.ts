@@ -26,6 +26,12 @@ interface Store {
   delete(key: string): boolean;
 }
 
+/** Read as of the start of the turn; changed with its commit. */
+interface WiderStore extends Store {
+  /** Adds a whole number to what stands there then. Returns this turn's view of the sum. */
+  increment(key: string, by?: number): number;
+}
+
 interface Context {
   intent: string;
   entities: { [name: string]: any };
@@ -34,8 +40,17 @@ interface Context {
   currentLanguage: string;
   currentTags: { tags: string[] };
   UserQuery: { originalUserQuery: string };
-  session: { BotUserSession: Store; UserContext: { readonly [key: string]: any; get(key: string): any } };
+  session: {
+    BotUserSession: Store;
+    UserSession: WiderStore;
+    BotContext: WiderStore;
+    EnterpriseContext: WiderStore;
+    UserContext: { readonly [key: string]: any; get(key: string): any };
+  };
   readonly BotUserSession: Store;
+  readonly UserSession: WiderStore;
+  readonly BotContext: WiderStore;
+  readonly EnterpriseContext: WiderStore;
   readonly UserContext: { readonly [key: string]: any; get(key: string): any };
 }
 

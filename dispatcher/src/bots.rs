@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use shared::config;
 use shared::domain::ids::ConversationId;
 use shared::domain::turn::Turn;
+use shared::domain::wider::{Change, Kept, Scope};
 use shared::entropy::Entropy;
 use shared::registry::{self, Channel, Logic};
 use shared::wire::v1::{BotMessage, TaskEnd};
@@ -122,6 +123,8 @@ pub struct TurnContext {
     /// When the run ends, whatever it does.
     pub deadline: Instant,
     pub limits: Limits,
+    /// What is kept beyond the conversation, as of the start of the turn: of the scopes of [`scopes`].
+    pub wider: Vec<Kept>,
     out: Mutex<Out>,
 }
 
@@ -130,6 +133,8 @@ pub struct TurnContext {
 pub struct Out {
     pub session: Session,
     pub messages: Vec<BotMessage>,
+    /// What is to be changed beyond the conversation.
+    pub wider: Vec<Change>,
 }
 
 /// What a context is made of.
@@ -140,13 +145,22 @@ pub struct Subject {
     pub bot: Arc<registry::Bot>,
     pub channel: Arc<Channel>,
     pub traceparent: Option<String>,
+    pub wider: Vec<Kept>,
+}
+
+/// What a bot's logic wants to see beyond the conversation.
+pub fn scopes(bot: &registry::Bot, turn: &Turn) -> Vec<Scope> {
+    match &bot.logic {
+        Logic::Script(logic) => script::scopes(&logic.source, turn),
+        Logic::Echo | Logic::Http(_) | Logic::Connector(_) => Vec::new(),
+    }
 }
 
 impl TurnContext {
     pub fn new(subject: Subject, session: Session, deadline: Instant, limits: Limits) -> Self {
-        let Subject { turn, conversation, bot, channel, traceparent } = subject;
-        let out = Mutex::new(Out { session, messages: Vec::new() });
-        Self { turn, conversation, bot, channel, traceparent, deadline, limits, out }
+        let Subject { turn, conversation, bot, channel, traceparent, wider } = subject;
+        let out = Mutex::new(Out { session, messages: Vec::new(), wider: Vec::new() });
+        Self { turn, conversation, bot, channel, traceparent, deadline, limits, wider, out }
     }
 
     /// Says one message. NUL is replaced here, before anything is stored.
@@ -193,6 +207,11 @@ impl TurnContext {
         }
         out.session = session;
         Ok(())
+    }
+
+    /// Changes something beyond the conversation, with the turn's commit.
+    pub fn change_wider(&self, changes: Vec<Change>) {
+        self.out().wider.extend(changes);
     }
 
     pub fn into_out(self) -> Out {

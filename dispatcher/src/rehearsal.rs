@@ -12,6 +12,7 @@ use shared::config::Settings;
 use shared::domain::channel::ChannelState;
 use shared::domain::ids::{ChannelId, ConversationKey, TurnId, UserId};
 use shared::domain::turn::{Mode, Turn};
+use shared::domain::wider::{self, Change, Effect, Kept};
 use shared::egress;
 use shared::entropy::Entropy;
 use shared::registry::{Bot as Registered, Channel, Compatibility, Rate};
@@ -36,6 +37,8 @@ pub struct Rehearsal {
     bot: Arc<Registered>,
     channel: Arc<Channel>,
     state: Vec<u8>,
+    /// What is kept beyond the conversation, for as long as the rehearsal.
+    wider: Vec<Kept>,
     _keeping: JoinSet<()>,
 }
 
@@ -74,6 +77,7 @@ impl Rehearsal {
             bot: Arc::new(bot),
             channel: Arc::new(channel),
             state: Vec::new(),
+            wider: Vec::new(),
             _keeping: keeping,
         })
     }
@@ -99,6 +103,7 @@ impl Rehearsal {
             bot: Arc::clone(&self.bot),
             channel: Arc::clone(&self.channel),
             traceparent: None,
+            wider: self.wider.clone(),
         };
         let deadline = Instant::now() + self.turn_deadline;
         let context = TurnContext::new(subject, opened.clone(), deadline, self.limits);
@@ -107,6 +112,7 @@ impl Rehearsal {
             Ok(_) => {
                 let out = context.into_out();
                 self.state = out.session.to_bytes();
+                self.change(&out.wider);
                 Ok(out.messages)
             }
             Err(error) => {
@@ -114,6 +120,19 @@ impl Rehearsal {
                 self.state = session::Session { dialog, ..opened }.to_bytes();
                 Err(error)
             }
+        }
+    }
+
+    fn change(&mut self, changes: &[Change]) {
+        for Change { scope, key, effect } in wider::fold(changes) {
+            let at = self.wider.iter().position(|kept| kept.scope == scope && kept.key == key);
+            let before = at.map(|at| self.wider.swap_remove(at).value);
+            let value = match effect {
+                Effect::Put(value, _) => value,
+                Effect::Add(by) => wider::sum(before.as_deref(), by),
+                Effect::Delete => continue,
+            };
+            self.wider.push(Kept { scope, key, value });
         }
     }
 

@@ -7,7 +7,13 @@ const LIMITS: Limits =
     Limits { memory: 32 << 20, time_ms: 2_000, output: 1 << 20, messages: 50, steps: 200 };
 
 fn message(text: &str, now: u64) -> Message {
-    Message { text: text.into(), payload: json!({"message": {"text": text}}), now, seed: 7 }
+    Message {
+        text: text.into(),
+        payload: json!({"message": {"text": text}}),
+        now,
+        seed: 7,
+        ..Message::default()
+    }
 }
 
 fn job(source: &str) -> Job {

@@ -54,6 +54,9 @@ pub struct Input {
     pub channel: Value,
     pub env: Map<String, Value>,
     pub journal: Vec<Step>,
+    /// Of the wider contexts those that the script may use, as of the start of the turn.
+    #[serde(default)]
+    pub wider: Map<String, Value>,
 }
 
 /// One turn of the user, and the time and the chance that the script finds with it.
@@ -65,6 +68,9 @@ pub struct Message {
     /// Milliseconds since the Unix epoch.
     pub now: u64,
     pub seed: u32,
+    /// What was read of the wider contexts in this turn: a replay reads the same.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub seen: Map<String, Value>,
 }
 
 /// One step of a script. Its place in the journal is its number.
@@ -143,6 +149,31 @@ pub struct Output {
     pub task: Option<Task>,
     #[serde(default)]
     pub logs: Vec<String>,
+    /// What it changed of the wider contexts in this turn.
+    #[serde(default)]
+    pub changes: Vec<Wide>,
+    /// What it has read of them.
+    #[serde(default)]
+    pub seen: Map<String, Value>,
+}
+
+/// A change of one key of a wider context: one of `put`, `add` and `gone`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Wide {
+    pub scope: String,
+    pub key: String,
+    /// Missing, or what is to stand there; JSON's null is a value like any other.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "there")]
+    pub put: Option<Value>,
+    /// Milliseconds that what is put is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub add: Option<i64>,
+}
+
+fn there<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(from).map(Some)
 }
 
 /// A step without a result.

@@ -36,6 +36,9 @@ export default (text, limits) => {
     delete expires[key];
     delete input.botUserSession[key];
   }
+  const { entities = {}, tags: tagged = [] } = input.botUserSession._context ?? {};
+  delete input.botUserSession._context;
+  tags.push(...tagged);
   const bus = Object.setPrototypeOf(input.botUserSession, {
     put(key, value, minutes) {
       this[key] = value;
@@ -47,18 +50,72 @@ export default (text, limits) => {
   });
   const user = Object.setPrototypeOf(input.userContext, { get(key) { return this[key]; } });
   const context = {
-    intent: "", entities: {}, traits: [], history: [], currentLanguage: "en",
+    intent: "", entities, traits: [], history: [], currentLanguage: "en",
     currentTags: { tags }, session: { BotUserSession: bus, UserContext: user },
     get BotUserSession() { return bus; },
     get UserContext() { return user; },
   };
-  for (const name of ["BotContext", "UserSession", "EnterpriseContext"]) {
-    const get = () => { throw new Error(`${name} is not there in this release: use BotUserSession`); };
-    Object.defineProperty(context.session, name, { get });
-    Object.defineProperty(context, name, { get });
+  // The wider contexts: read as of the start of the turn, what is changed is told to the parent. What was
+  // read is kept with the turn's message, so that a replay reads the same.
+  const own = Object.hasOwn;
+  let seen = {}, handed = {}, changes = new Map();
+  const change = (scope, key, effect) => changes.set(`${scope}\0${key}`, { scope, key, ...effect });
+  const read = (scope, key) => {
+    const known = (seen[scope] ??= {}), mine = (handed[scope] ??= {});
+    if (own(mine, key)) return mine[key];
+    if (!own(known, key)) known[key] = own(input.wider[scope], key) ? { v: input.wider[scope][key] } : {};
+    mine[key] = own(known[key], "v") ? parse(stringify(known[key].v)) : undefined;
+    return mine[key];
+  };
+  const keep = (scope, key, value, minutes) => {
+    (handed[scope] ??= {})[key] = value;
+    if (value === undefined) change(scope, key, { gone: true });
+    else change(scope, key, { put: value, ms: minutes > 0 ? Math.round(minutes * 60000) : null });
+  };
+  const increment = (scope, key, by) => {
+    if (!Number.isSafeInteger(by)) throw new TypeError("increment adds a whole number");
+    const at = read(scope, key), before = changes.get(`${scope}\0${key}`);
+    const value = (typeof at === "number" ? at : 0) + by;
+    handed[scope][key] = value;
+    if (!before || before.add !== undefined) change(scope, key, { add: (before?.add ?? 0) + by });
+    else change(scope, key, { put: value, ms: before.ms ?? null });
+    return value;
+  };
+  // An object that was read and changed inside is put as it has become.
+  const settleWide = () => {
+    for (const [scope, mine] of Object.entries(handed)) {
+      for (const [key, value] of Object.entries(mine)) {
+        const inside = typeof value === "object" && value !== null && !changes.has(`${scope}\0${key}`);
+        if (inside && stringify(value) !== stringify(seen[scope]?.[key]?.v)) change(scope, key, { put: value, ms: null });
+      }
+    }
+    return [...changes.values()];
+  };
+  for (const scope of ["UserSession", "BotContext", "EnterpriseContext"]) {
+    const methods = {
+      get: (key) => read(scope, String(key)),
+      put: (key, value, minutes) => keep(scope, String(key), value, minutes),
+      delete: (key) => { keep(scope, String(key), undefined); return true; },
+      increment: (key, by = 1) => increment(scope, String(key), by),
+    };
+    const wide = new Proxy({}, {
+      get: (_, key) => (typeof key === "symbol" ? undefined : own(methods, key) ? methods[key] : read(scope, key)),
+      set: (_, key, value) => { keep(scope, String(key), value); return true; },
+      deleteProperty: (_, key) => { keep(scope, String(key), undefined); return true; },
+      has: (_, key) => typeof key !== "symbol" && read(scope, key) !== undefined,
+      ownKeys: () => { throw new TypeError(`the keys of ${scope} cannot be listed: read them by name`); },
+    });
+    const get = () => {
+      if (own(input.wider, scope)) return wide;
+      throw new Error(`${scope} is only there for scripts that write its name out`);
+    };
+    Object.defineProperty(context.session, scope, { get });
+    Object.defineProperty(context, scope, { get });
   }
-  const hear = ({ text, payload, now, seed: chance }) => {
+  const hear = ({ text, payload, now, seed: chance, seen: before }) => {
     clock = now; seed = chance;
+    // What an earlier turn changed was applied with it.
+    seen = before ?? {}; handed = {}; changes = new Map();
     const language = payload && (payload.interactiveLanguage ?? payload.InteractiveLanguage);
     if (typeof language === "string" && language) context.currentLanguage = language;
     bus.lastMessage = { ...payload, messagePayload: payload, channel: input.channel };
@@ -245,8 +302,11 @@ export default (text, limits) => {
       if (fault) return "!" + stringify(fault);
       const { lastMessage, conversationSessionId, ...kept } = bus;
       if (Object.keys(expires).length) kept._expires = expires;
+      const told = { entities: context.entities, tags };
+      if (tags.length || Object.keys(context.entities ?? {}).length) kept._context = told;
       return stringify({
         done, says, logs, round, task, journal: steps.slice(replayed), botUserSession: kept,
+        changes: settleWide(), seen,
         open: open.map(({ step, call }) => ({ step, call })),
       });
     },

@@ -10,3 +10,4 @@ pub mod outcome;
 pub mod retry;
 pub mod trace;
 pub mod turn;
+pub mod wider;

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use crate::domain::delivery::{Delivery, ParkReason, Place};
 use crate::domain::ids::{ChannelId, ClientId, ConversationId, ConversationKey, TurnId};
 use crate::domain::outcome::Outcome;
+use crate::domain::wider::{Change, Kept, Scope};
 use crate::topology::Queue;
 
 /// Why a store call failed, by what the caller does next.
@@ -92,6 +93,9 @@ pub struct TurnCommit {
     pub record: TurnRecord,
     /// Bodies of the POSTs to make, in order; numbered densely from the conversation's next number.
     pub deliveries: Vec<Bytes>,
+    /// What it changes beyond its conversation, in the order in which it did. Applied with the rest or not at
+    /// all.
+    pub wider: Vec<Change>,
 }
 
 /// One row that is inbox, ledger and stored answer at once.
@@ -147,6 +151,10 @@ pub trait Turns: Clone + Send + Sync + 'static {
         &self,
         commit: TurnCommit,
     ) -> impl Future<Output = Result<Committed, CommitError>> + Send;
+
+    /// What is kept in these scopes now.
+    fn wider(&self, scopes: &[Scope])
+    -> impl Future<Output = Result<Vec<Kept>, StoreError>> + Send;
 
     /// The unsettled deliveries of a turn, lowest first, for ringing them again.
     fn unsettled(

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use shared::domain::channel::{ChannelAction, ChannelState};
 use shared::domain::delivery::{Delivery, Place};
 use shared::domain::ids::{ChannelId, ClientId, ConversationId, ConversationKey, TurnId, UserId};
+use shared::domain::wider::{Kept, Scope};
 use shared::registry::control::ControlStore;
 use shared::registry::{App, Bot, Channel, Registry, RegistryError, RegistryStore};
 use shared::store::{
@@ -75,6 +76,11 @@ impl Turns for SimStore {
             self.world.lock().refused_commits += 1;
             CommitError::Missed
         })
+    }
+
+    async fn wider(&self, _: &[Scope]) -> Result<Vec<Kept>, StoreError> {
+        // No simulated bot keeps anything beyond its conversation.
+        Ok(Vec::new())
     }
 
     async fn unsettled(

@@ -6,6 +6,7 @@
 
 mod calls;
 mod dialog;
+mod wider;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use ::script::job::{Fault, FaultKind, Input, Job, Limits, Message, Output};
 use ::script::pool::{Config, Error, Pool};
 use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use shared::config;
 use shared::domain::ids::BotId;
 use shared::egress::Client;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Bot, BotError, TurnContext, TurnEnd, user_context};
 use crate::domain::{clean, template};
 use dialog::Dialog;
+pub(crate) use wider::scopes;
 
 /// Messages, questions and calls that one dialog may have.
 const STEPS_MAX: usize = 500;
@@ -91,7 +93,9 @@ pub struct ScriptBot<'a> {
 impl Bot for ScriptBot<'_> {
     async fn turn(&self, turn: &TurnContext) -> Result<TurnEnd, BotError> {
         let mut dialog = Dialog::open(turn, &self.logic.source);
+        let scopes = wider::scopes(&self.logic.source, &turn.turn);
         let mut job = self.job(turn, &dialog);
+        job.input.wider = wider::input(&scopes, &turn.wider);
         loop {
             let output = match self.scripts.run(&job, &turn.bot.id, turn.deadline).await {
                 Ok(output) => output,
@@ -105,9 +109,14 @@ impl Bot for ScriptBot<'_> {
                 turn.say(message(said))?;
             }
             job.input.journal.extend(output.journal);
+            // A replay, in this turn or a later one, reads what was read now.
+            *dialog::heard_last(&mut job.input.message, &mut job.input.journal) = output.seen;
             let calls = calls::of(output.open);
             if output.done || calls.is_empty() {
+                let changes = wider::changes(&scopes, &turn.wider, output.changes);
+                turn.change_wider(changes.map_err(|why| self.wrong(why))?);
                 let kept = output.bot_user_session;
+                dialog.began.seen.clone_from(&job.input.message.seen);
                 let journal = std::mem::take(&mut job.input.journal);
                 let open = !output.done;
                 dialog = dialog.wait(journal, output.round);
@@ -142,6 +151,7 @@ impl ScriptBot<'_> {
                 channel: json!({"id": turn.channel.id.as_str(), "name": turn.channel.name, "type": "ivr"}),
                 env: env.and_then(|env| serde_json::from_str(&env).ok()).unwrap_or_default(),
                 journal: dialog.journal.clone(),
+                wider: Map::new(),
             },
             limits: Limits {
                 memory: self.scripts.memory,
@@ -151,6 +161,10 @@ impl ScriptBot<'_> {
                 steps: STEPS_MAX,
             },
         }
+    }
+
+    fn wrong(&self, message: String) -> BotError {
+        self.blame(&Fault { kind: FaultKind::Output, message, line: None })
     }
 
     fn blame(&self, fault: &Fault) -> BotError {
@@ -177,7 +191,8 @@ fn check(output: Output) -> Result<Output, Fault> {
         return wrong("it has too many steps");
     }
     let shallow = output.says.iter().all(clean::is_shallow)
-        && output.bot_user_session.values().all(clean::is_shallow);
+        && output.bot_user_session.values().all(clean::is_shallow)
+        && output.seen.values().all(clean::is_shallow);
     if !shallow {
         return wrong("what it said or kept is nested too deep");
     }
@@ -215,5 +230,6 @@ fn heard(turn: &TurnContext) -> Message {
         payload: serde_json::from_str(&turn.turn.payload).unwrap_or_default(),
         now: turn.turn.id.unix_ms(),
         seed: dialog::hash32(turn.turn.id.to_string().as_bytes()),
+        seen: Map::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use shared::domain::outcome::Outcome;
+use shared::domain::wider::Change;
 use shared::registry::Bot;
 use shared::wire::v1::{BotMessage, TaskEnd};
 
@@ -14,13 +15,12 @@ pub enum Ran {
     Well {
         messages: Vec<BotMessage>,
         task: Option<TaskEnd>,
-        session: Session,
+        session: Box<Session>,
+        /// What it changes beyond the conversation.
+        wider: Vec<Change>,
     },
     /// The outcome says how; the detail is for an operator.
-    Badly {
-        outcome: Outcome,
-        detail: String,
-    },
+    Badly { outcome: Outcome, detail: String },
 }
 
 /// What is committed for a turn.
@@ -36,18 +36,20 @@ pub struct Step {
     pub state: Bytes,
     /// The sealed job of a parked turn.
     pub parked: Option<Bytes>,
+    /// Changes beyond the conversation.
+    pub wider: Vec<Change>,
 }
 
 /// The step that a run makes. After a bad one the user reads the error message, and the session is as
 /// it was when the turn began: what the bot had said until then is dropped.
 pub fn after(ran: Ran, opened: &Session, error_message: &str, reader: Reader<'_>) -> Step {
-    let (outcome, detail, messages, task, session) = match ran {
-        Ran::Well { messages, task, session } => {
-            (Outcome::Answered, String::new(), messages, task, session)
+    let (outcome, detail, messages, task, session, wider) = match ran {
+        Ran::Well { messages, task, session, wider } => {
+            (Outcome::Answered, String::new(), messages, task, session, wider)
         }
         Ran::Badly { outcome, detail } => {
             let messages = vec![BotMessage::Text(error_message.to_owned())];
-            (outcome, detail, messages, None, opened.clone())
+            (outcome, detail, messages, None, Box::new(opened.clone()), Vec::new())
         }
     };
     let rendered = render(&messages, task.as_ref(), reader);
@@ -58,6 +60,7 @@ pub fn after(ran: Ran, opened: &Session, error_message: &str, reader: Reader<'_>
         deliveries: rendered.deliveries,
         state: session.to_bytes().into(),
         parked: None,
+        wider,
     }
 }
 
@@ -71,6 +74,7 @@ pub fn park(detail: String, state: Bytes, sealed: Bytes, reader: Reader<'_>) -> 
         deliveries: Vec::new(),
         state,
         parked: Some(sealed),
+        wider: Vec::new(),
     }
 }
 

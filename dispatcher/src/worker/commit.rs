@@ -113,6 +113,7 @@ fn commit_of(work: &Work, based_on: &Conversation, done: &Done) -> TurnCommit {
             bot_ms: ms(done.took),
         },
         deliveries: step.deliveries.clone(),
+        wider: step.wider.clone(),
     }
 }
 

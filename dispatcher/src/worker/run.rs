@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use shared::broker::Broker;
 use shared::domain::ids::BotId;
 use shared::domain::outcome::Outcome;
+use shared::domain::wider::Kept;
 use shared::lanes::Run;
 use shared::lanes::permits::Permit;
 use shared::registry::{self, Channel, Compatibility, RegistryError, RegistryStore};
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 
 use super::danger::Right;
 use super::{Halt, Memory, Work};
-use crate::bots::{Bot, BotError, Subject, TurnContext};
+use crate::bots::{self, Bot, BotError, Out, Subject, TurnContext};
 use crate::domain::render::Reader;
 use crate::domain::session::{self, Session};
 use crate::domain::step::{self, Ran, Step};
@@ -84,10 +85,12 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                 Right::Run(held) => held,
                 Right::Never(why) => return Ok(self.parked(work, conversation, &why)),
             };
+            let wider = self.wider(work, &parties, run).await?;
             if let Some(ticket) = self.breakers.admit(&parties.bot.id) {
                 let began = Instant::now();
                 let ends_dialog;
-                (ran, ends_dialog) = self.call(work, &parties, conversation, opened.clone()).await;
+                (ran, ends_dialog) =
+                    self.call(work, &parties, conversation, opened.clone(), wider).await;
                 if ends_dialog {
                     opened.dialog = None;
                 }
@@ -136,6 +139,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         parties: &Parties,
         conversation: &Conversation,
         session: Session,
+        wider: Vec<Kept>,
     ) -> (Ran, bool) {
         let subject = Subject {
             turn: Arc::clone(&work.turn),
@@ -143,6 +147,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             bot: Arc::clone(&parties.bot),
             channel: Arc::clone(&parties.channel),
             traceparent: Some(work.trace.to_string()),
+            wider,
         };
         let deadline = Instant::now() + self.turn_deadline;
         let context = TurnContext::new(subject, session, deadline, self.limits);
@@ -154,8 +159,9 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         };
         match ended {
             Ok(end) => {
-                let out = context.into_out();
-                (Ran::Well { messages: out.messages, task: end.task, session: out.session }, false)
+                let Out { session, messages, wider } = context.into_out();
+                let session = Box::new(session);
+                (Ran::Well { messages, task: end.task, session, wider }, false)
             }
             Err(error) => {
                 let outcome = match error {
@@ -167,6 +173,29 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                 (Ran::Badly { outcome, detail: error.into_detail() }, ends_dialog)
             }
         }
+    }
+
+    /// What the bot wants to see beyond the conversation, as it stands now.
+    async fn wider(
+        &self,
+        work: &Work,
+        parties: &Parties,
+        run: &Run<Work>,
+    ) -> Result<Vec<Kept>, Halt> {
+        let scopes = bots::scopes(&parties.bot, &work.turn);
+        let mut failures = 0;
+        while !scopes.is_empty() {
+            match self.unless_closing(run, self.store.wider(&scopes)).await? {
+                Ok(kept) => return Ok(kept),
+                Err(error @ StoreError::Away(_)) => {
+                    failures += 1;
+                    tracing::warn!(%error, failures, "the wider contexts cannot be read yet");
+                    self.wait(failures, run).await?;
+                }
+                Err(error) => return Err(Halt(format!("wider contexts cannot be read: {error}"))),
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// A bot or channel that is not known may be a moment old: the registry is read anew before the

@@ -16,3 +16,4 @@ mod served;
 mod sessions;
 mod strays;
 mod support;
+mod wider;

@@ -13,7 +13,7 @@ use super::support::world::{Dispatcher, SORRY, World, a_bot};
 /// The dispatcher's own binary becomes the host.
 const PROGRAM: (&str, &str) = ("script.program", env!("CARGO_BIN_EXE_dispatcher"));
 
-fn a_script(source: &str) -> Bot {
+pub(super) fn a_script(source: &str) -> Bot {
     let logic = ScriptLogic {
         name: "bot.js".to_owned(),
         source: Arc::from(source),
@@ -22,7 +22,7 @@ fn a_script(source: &str) -> Bot {
     Bot { logic: Logic::Script(logic), ..a_bot() }
 }
 
-async fn start(world: &World, more: &[(&str, &str)]) -> Dispatcher {
+pub(super) async fn start(world: &World, more: &[(&str, &str)]) -> Dispatcher {
     let flags = [&[PROGRAM][..], more].concat();
     world.dispatcher_of_registry(&flags).await
 }

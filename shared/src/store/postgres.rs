@@ -29,6 +29,7 @@ mod sweep;
 mod tls;
 mod turns;
 mod upkeep;
+mod wider;
 
 use std::future::Future;
 use std::sync::Arc;

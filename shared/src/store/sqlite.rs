@@ -15,6 +15,7 @@ mod rows;
 mod settle;
 mod sweep;
 mod turns;
+mod wider;
 
 use rusqlite::Connection;
 

@@ -62,3 +62,4 @@ mod settle;
 mod sweep;
 mod tls;
 mod upgrade;
+mod wider;

@@ -182,6 +182,7 @@ impl<P: Pair> World<P> {
                 bot_ms: 0,
             },
             deliveries: bodies.clone(),
+            wider: Vec::new(),
         };
         let committed = self.store.commit(commit).await.unwrap();
         let rows = bodies.into_iter().zip(0..).map(|(body, index)| Delivery {

@@ -63,3 +63,15 @@ impl Dialog {
 pub(super) fn hash32(bytes: &[u8]) -> u32 {
     xxh3_64(bytes) as u32
 }
+
+/// What was read in the turn that is at work: its message is the last that was heard.
+pub(super) fn heard_last<'a>(
+    began: &'a mut Message,
+    journal: &'a mut [Step],
+) -> &'a mut Map<String, Value> {
+    let mut answers = journal.iter_mut().rev().filter_map(|step| match &mut step.result {
+        Some(Outcome::Answer(message)) => Some(message),
+        Some(Outcome::Response(_) | Outcome::Failed { .. }) | None => None,
+    });
+    &mut answers.next().unwrap_or(began).seen
+}

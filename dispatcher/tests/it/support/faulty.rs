@@ -11,6 +11,7 @@ use shared::clock::Clock;
 use shared::domain::channel::{ChannelAction, ChannelState};
 use shared::domain::delivery::{Delivery, Place};
 use shared::domain::ids::{ChannelId, ConversationId, ConversationKey, TurnId};
+use shared::domain::wider::{Kept, Scope};
 use shared::entropy::Entropy;
 use shared::registry::control::ControlStore;
 use shared::registry::{App, Bot, Channel, Registry, RegistryError, RegistryStore};
@@ -152,6 +153,11 @@ impl<S: Store> Turns for Faulty<S> {
                 self.store.commit(commit).await
             }
         }
+    }
+
+    async fn wider(&self, scopes: &[Scope]) -> Result<Vec<Kept>, StoreError> {
+        self.there()?;
+        self.store.wider(scopes).await
     }
 
     async fn unsettled(

@@ -115,6 +115,7 @@ impl Desk {
                 session: Session::default(),
                 record,
                 deliveries: Vec::new(),
+                wider: Vec::new(),
             };
             ground.store.commit(commit).await.unwrap();
             reply

@@ -81,6 +81,7 @@ const MARKS: &str = aged!("mark", "at");
 const STRAYS: &str = aged!("stray", "at");
 const ERASURES: &str = aged!("erasure", "erased_at");
 const RECORDS: &str = aged!("record", "expires_at");
+const WIDER: &str = aged!("wider_context", "expires_at");
 const AUDIT: &str = aged!("audit", "at");
 
 /// One round. Each table is a transaction of its own, so that locks are held briefly.
@@ -102,6 +103,7 @@ pub(super) async fn clean(client: &mut Held, retention: Retention) -> Result<Cle
         (STRAYS, retention.parked),
         (ERASURES, retention.turns),
         (RECORDS, Duration::ZERO),
+        (WIDER, Duration::ZERO),
         (AUDIT, AUDIT_KEPT),
     ];
     for (sql, kept) in plain {

@@ -12,14 +12,16 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use futures_util::future::{join, join4};
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
 use super::batch::Work;
 use super::error::late;
 use super::load::unix_ms;
 use super::pool::{Connections, Held, ROUND};
+use super::wider;
+use crate::domain::wider::{Change, Effect};
 use crate::fault::{self, Defect, Point};
 use crate::store::text::clipped;
 use crate::store::{Committed, StoreError, TurnCommit};
@@ -97,6 +99,7 @@ impl Work for Committer {
             + record.reply.len()
             + record.parked.as_ref().map_or(0, Bytes::len)
             + commit.deliveries.iter().map(Bytes::len).sum::<usize>()
+            + commit.wider.iter().map(weight_of).sum::<usize>()
     }
 
     async fn group(&self, items: &[Self::Item]) -> Result<Vec<Self::Answer>, StoreError> {
@@ -104,6 +107,13 @@ impl Work for Committer {
         let result = tokio::time::timeout(ROUND, transact(&held, items)).await;
         let won = held.settle(result.map_err(late).flatten())?;
         Ok(items.iter().map(|(_, commit)| won.get(&commit.record.turn.uuid()).copied()).collect())
+    }
+}
+
+fn weight_of(change: &Change) -> usize {
+    match &change.effect {
+        Effect::Put(value, _) => value.len(),
+        Effect::Delete | Effect::Add(_) => 0,
     }
 }
 
@@ -116,6 +126,9 @@ async fn transact(client: &Held, items: &[(Uuid, TurnCommit)]) -> Result<Won, St
     let columns = Columns::of(items);
     let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
     let parameters = columns.parameters(&count);
+    if items.iter().any(|(_, commit)| !commit.wider.is_empty()) {
+        return with_wider(client, items, &columns.ids, &statement, &parameters).await;
+    }
     if columns.bodies.is_empty() {
         let sent = client.query(&statement, &parameters);
         return all_won(&join(sent, fault::settled(Point::TurnInTransaction)).await.0?);
@@ -137,6 +150,35 @@ async fn transact(client: &Held, items: &[(Uuid, TurnCommit)]) -> Result<Won, St
     let won = won?;
     committed?;
     all_won(&won)
+}
+
+/// A group with changes beyond its conversations: what the winners changed is only known when they are.
+async fn with_wider(
+    client: &Held,
+    items: &[(Uuid, TurnCommit)],
+    ids: &Vec<Uuid>,
+    statement: &Statement,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Won, StoreError> {
+    let lock = client.prepare_cached(LOCK).await?;
+    let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
+    client.batch_execute("begin").await?;
+    let done = async {
+        client.execute(&lock, &[ids, &count]).await?;
+        let won = all_won(&client.query(statement, parameters).await?)?;
+        let winners =
+            items.iter().filter(|(_, commit)| won.contains_key(&commit.record.turn.uuid()));
+        wider::apply(client, winners.flat_map(|(_, commit)| &commit.wider)).await?;
+        fault::settled(Point::TurnInTransaction).await;
+        client.batch_execute("commit").await?;
+        Ok(won)
+    };
+    let done = done.await;
+    if done.is_err() {
+        // The refusal of one is tried again without the others: the connection must be fit for it.
+        client.batch_execute("rollback").await?;
+    }
+    done
 }
 
 fn all_won(rows: &[Row]) -> Result<Won, StoreError> {

@@ -4,7 +4,8 @@ use super::commit::LOCK;
 use super::load::life_lock;
 use super::pool::Held;
 use super::settle::HEAD;
-use crate::domain::ids::ConversationId;
+use super::wider;
+use crate::domain::ids::{ChannelId, ConversationId, UserId};
 use crate::store::StoreError;
 
 /// The tombstone stands before anything is removed; numbers of lives before are never given again.
@@ -29,6 +30,7 @@ const CONVERSATION: &str = "delete from conversation where id = $1";
 pub(super) async fn erase(
     client: &mut Held,
     conversation: ConversationId,
+    (channel, user): (&ChannelId, &UserId),
 ) -> Result<u64, StoreError> {
     let id = conversation.uuid();
     let transaction = client.transaction().await?;
@@ -41,6 +43,7 @@ pub(super) async fn erase(
     for sql in [ATTEMPTS, DELIVERIES, TURNS, CONVERSATION] {
         rows += transaction.execute(sql, &[&id]).await?;
     }
+    rows += wider::erase(&transaction, channel.as_str(), user.as_str()).await?;
     transaction.commit().await?;
     Ok(rows)
 }

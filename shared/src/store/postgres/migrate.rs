@@ -5,8 +5,11 @@ use super::partitions;
 use super::pool::Held;
 use crate::store::StoreError;
 
-const MIGRATIONS: &[(i32, &str)] =
-    &[(1, include_str!("migrations/0001.sql")), (2, include_str!("migrations/0002.sql"))];
+const MIGRATIONS: &[(i32, &str)] = &[
+    (1, include_str!("migrations/0001.sql")),
+    (2, include_str!("migrations/0002.sql")),
+    (3, include_str!("migrations/0003.sql")),
+];
 
 /// The advisory lock of whoever changes the schema, partitions included.
 pub(super) const SCHEMA_LOCK: i64 = 0x5377_6974_6368_686b;

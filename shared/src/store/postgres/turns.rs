@@ -7,10 +7,11 @@ use uuid::Uuid;
 
 use super::load::{Found, Wanted};
 use super::pool::DEADLINE;
-use super::{Postgres, deliveries, marks, within};
+use super::{Postgres, deliveries, marks, wider, within};
 use crate::domain::delivery::Delivery;
 use crate::domain::ids::{ConversationId, ConversationKey, TurnId};
 use crate::domain::outcome::Outcome;
+use crate::domain::wider::{Kept, Scope};
 use crate::store::{
     CommitError, Committed, Conversation, Deaths, Session, SettledTurn, StoreError, TurnCommit,
     Turns,
@@ -43,6 +44,10 @@ impl Turns for Postgres {
     async fn commit(&self, commit: TurnCommit) -> Result<Committed, CommitError> {
         let id = commit.conversation.id().uuid();
         self.0.commits.ask((id, commit)).await?.ok_or(CommitError::Missed)
+    }
+
+    async fn wider(&self, scopes: &[Scope]) -> Result<Vec<Kept>, StoreError> {
+        within(DEADLINE, wider::read(&self.0.pools.hot, scopes)).await
     }
 
     async fn unsettled(

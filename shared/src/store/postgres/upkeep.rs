@@ -33,7 +33,7 @@ impl Upkeep for Postgres {
         let conversation = ConversationKey::new(channel.clone(), user.clone()).id();
         within(OPERATION, async {
             let mut held = self.0.pools.calm.get().await?;
-            let result = erase::erase(&mut held, conversation).await;
+            let result = erase::erase(&mut held, conversation, (channel, user)).await;
             held.settle(result)
         })
         .await

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::rows::{self, millis};
+use super::wider;
 use super::{Sqlite, erase};
 use crate::domain::ids::{ChannelId, ConversationId, ConversationKey, UserId};
 use crate::registry::control::AUDIT_KEPT;
@@ -36,6 +37,8 @@ const ERASURES: &str = "delete from erasure where conversation in (
     select conversation from erasure where erased_at < ?1 order by erased_at limit ?2)";
 const RECORDS: &str = "delete from record where (kind, id) in (
     select kind, id from record where expires_at < ?1 order by expires_at limit ?2)";
+const WIDER: &str = "delete from wider_context where (scope, key) in (
+    select scope, key from wider_context where expires_at < ?1 order by expires_at limit ?2)";
 const AUDIT: &str =
     "delete from audit where id in (select id from audit where at < ?1 order by at limit ?2)";
 /// A conversation goes with its deliveries when all of them came home.
@@ -70,6 +73,7 @@ impl Upkeep for Sqlite {
             (STRAYS, before(retention.parked)),
             (ERASURES, before(retention.turns)),
             (RECORDS, now),
+            (WIDER, now),
             (AUDIT, before(AUDIT_KEPT)),
         ];
         for (sql, oldest) in aged {
@@ -86,7 +90,12 @@ impl Upkeep for Sqlite {
 
     async fn erase(&self, channel: &ChannelId, user: &UserId) -> Result<u64, StoreError> {
         let (id, now) = (ConversationKey::new(channel.clone(), user.clone()).id(), self.now());
-        self.write(move |c| erase::erase(c, id, now)).await
+        let (channel, user) = (channel.clone(), user.clone());
+        self.write(move |c| {
+            let rows = erase::erase(c, id, now)?;
+            Ok(rows + wider::erase(c, channel.as_str(), user.as_str())?)
+        })
+        .await
     }
 
     async fn redrive(&self, conversation: ConversationId) -> Result<u64, StoreError> {

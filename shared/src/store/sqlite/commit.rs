@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::rows::unix_ms;
+use super::wider;
 use crate::domain::ids::{ConversationId, TurnId};
 use crate::fault::{self, Point};
 use crate::store::text::clipped;
@@ -91,6 +92,7 @@ pub(super) fn commit(
                 .execute(params![key, number, channel, turn, index, &**body, first, now, hash])?;
         }
     }
+    wider::apply(connection, &commit.wider, now)?;
     fault::point(Point::TurnInTransaction);
     Ok(Some(Committed { version, first_delivery, head }))
 }

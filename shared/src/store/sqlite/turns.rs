@@ -9,9 +9,11 @@ use uuid::Uuid;
 use super::Sqlite;
 use super::commit::{commit, erased};
 use super::rows::{self, delivery_columns, settled_turn, until};
+use super::wider;
 use crate::domain::delivery::Delivery;
 use crate::domain::ids::{ConversationId, ConversationKey, TurnId};
 use crate::domain::outcome::Outcome;
+use crate::domain::wider::{Kept, Scope};
 use crate::store::text::clipped;
 use crate::store::{
     CommitError, Committed, Conversation, Deaths, Session, SettledTurn, StoreError, TurnCommit,
@@ -77,6 +79,11 @@ impl Turns for Sqlite {
     async fn commit(&self, commit_of: TurnCommit) -> Result<Committed, CommitError> {
         let now = self.now();
         self.write(move |c| commit(c, &commit_of, now)).await?.ok_or(CommitError::Missed)
+    }
+
+    async fn wider(&self, scopes: &[Scope]) -> Result<Vec<Kept>, StoreError> {
+        let (scopes, now) = (scopes.to_vec(), self.now());
+        self.read(move |c| wider::read(c, &scopes, now)).await
     }
 
     async fn unsettled(

@@ -206,7 +206,7 @@ fn commit(c: u16, number: u32, version: i64) -> TurnCommit {
     };
     let session = Session { state: (number + 1).to_string().into() };
     let deliveries = vec![Bytes::from(format!("delivery {number}"))];
-    TurnCommit { conversation: key(c), version, session, record, deliveries }
+    TurnCommit { conversation: key(c), version, session, record, deliveries, wider: Vec::new() }
 }
 
 pub(super) fn client() -> ClientId {

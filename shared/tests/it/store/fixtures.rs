@@ -102,6 +102,7 @@ impl<H: Harness> World<H> {
                 bot_ms: 5,
             },
             deliveries: deliveries.iter().map(|text| Bytes::from((*text).to_owned())).collect(),
+            wider: Vec::new(),
         }
     }
 
