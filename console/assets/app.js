@@ -40,3 +40,60 @@ if (menu) {
   fit();
   wide.addEventListener("change", fit);
 }
+
+// The chat: a message goes to the console, which sends it to the bot as a client would. What comes back is
+// HTML that the console has made and escaped.
+const chat = document.querySelector("[data-chat]");
+if (chat) {
+  const form = chat.querySelector("[data-say]");
+  const text = chat.querySelector("[data-text]");
+  const messages = chat.querySelector("[data-messages]");
+  const parse = (html) => [...new DOMParser().parseFromString(html, "text/html").body.children];
+  const down = () => { messages.scrollTop = messages.scrollHeight; };
+  const ask = async (url, words) => {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/x-www-form-urlencoded", "x-piece": "1" },
+      body: new URLSearchParams(words),
+    });
+    if (response.redirected) { location.reload(); return { html: "", more: false }; }
+    const header = (name) => response.headers.get(name);
+    return { html: await response.text(), more: header("x-more") === "yes", after: header("x-after"), ok: response.ok };
+  };
+  const say = async (words) => {
+    const exchange = document.createElement("ol");
+    exchange.className = "exchange";
+    const mine = document.createElement("li");
+    mine.className = "bubble mine";
+    mine.textContent = words.text;
+    exchange.append(mine);
+    messages.append(exchange);
+    down();
+    try {
+      let answer = await ask(form.action, words);
+      const { after } = answer;
+      for (let n = 0; ; n += 1) {
+        if (answer.ok) exchange.replaceChildren(...parse(answer.html));
+        down();
+        if (!answer.more || n >= 40) break;
+        await new Promise((done) => setTimeout(done, 500));
+        answer = await ask(chat.dataset.heard, { ...words, after });
+      }
+    } catch {
+      mine.insertAdjacentText("beforeend", " (not sent)");
+    }
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const words = Object.fromEntries(new FormData(form));
+    text.value = "";
+    chat.querySelector("[data-new]").checked = false;
+    say(words);
+  });
+  messages.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-payload]");
+    if (!button) return;
+    const words = Object.fromEntries(new FormData(form));
+    say({ ...words, text: button.dataset.payload });
+  });
+}

@@ -2,6 +2,7 @@
 // link, and a folder for pictures.
 import { mkdirSync } from "node:fs";
 import path from "node:path";
+import { more } from "./more.mjs";
 import { accessible, check, fits, launch, person, wrongs } from "./browser.mjs";
 
 const [base, ingress, link, screens] = process.argv.slice(2);
@@ -195,8 +196,8 @@ await press(ann, "Let it live");
 await until(() => send(url, token), ({ status }) => status === 200, "live again");
 say("rejected with a reason, suspended, and live again");
 
-const more = await import("./more.mjs").then((found) => found.more, () => null);
-const extra = more ? await more({ ann, dev, base, ingress, web, url, token, press, follow, fill, sees, until, send, mint, say, check }) : [];
+const tools = { press, follow, fill, sees, until, say, check };
+const extra = await more({ ann, dev, screens, clerk, web, ...tools });
 
 // 9. Every page: accessible, fitting, and pictured at three widths, light and dark.
 const pages = [
@@ -214,22 +215,28 @@ pages.push(["app-rotate", `${pages.at(-1)[1]}/rotate`]);
 pages.push(["wizard-name", `${clerk}/add-channel/name?app=shop`]);
 pages.push(["wizard-enable", `${clerk}/add-channel/enable?app=shop&name=hook&mode=async`]);
 const state = await ann.context().storageState();
-async function look(colorScheme, width) {
-  const options = { colorScheme, viewport: { width, height: 900 } };
-  const inside = await person(browser, base, { ...options, storageState: state });
-  const outside = await person(browser, base, options);
-  for (const [name, place] of [["sign-in", "/sign-in"], ...pages]) {
-    const page = name === "sign-in" ? outside : inside;
+async function look(places, options) {
+  const page = await person(browser, base, options);
+  for (const [name, place] of places) {
     await page.goto(place);
-    await fits(page, `${name} at ${width}`);
-    // Colours at one width, layout by both; a third look would find nothing else.
-    if (width === 1440 || (width === 360 && colorScheme === "light")) await accessible(page);
-    await page.screenshot({ path: path.join(screens, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+    for (const width of [360, 768, 1440]) {
+      await page.setViewportSize({ width, height: 900 });
+      for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme });
+        if (colorScheme === "light") await fits(page, `${name} at ${width}`);
+        // Colours at one width, layout at both ends: a third look would find nothing else.
+        if (width === 1440 || (width === 360 && colorScheme === "light")) await accessible(page);
+        await page.screenshot({ path: path.join(screens, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+      }
+    }
   }
-  await inside.context().close();
-  await outside.context().close();
+  await page.context().close();
 }
-for (const width of [360, 768, 1440]) await Promise.all([look("light", width), look("dark", width)]);
+const half = Math.ceil(pages.length / 2);
+await Promise.all([
+  look(pages.slice(0, half), { storageState: state }),
+  look(pages.slice(half), { storageState: state }).then(() => look([["sign-in", "/sign-in"]], {})),
+]);
 say(`${pages.length + 1} pages were looked at`);
 
 // 10. Without scripts, the same forms work.

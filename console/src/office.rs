@@ -21,6 +21,7 @@ pub mod execute;
 pub mod find;
 pub mod first;
 mod inherit;
+pub mod ledger;
 pub mod operators;
 pub mod ping;
 pub mod problem;

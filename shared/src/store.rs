@@ -6,6 +6,7 @@
 //!   swap, parking included.
 //! * "Settled" only moves forward.
 
+pub mod ledger;
 pub mod postgres;
 pub mod sqlite;
 mod text;
@@ -363,9 +364,16 @@ impl Backlog {
 }
 
 /// Everything, for what needs a whole engine.
-pub trait Store: Turns + Intake + Deliveries + Upkeep + RegistryStore + ControlStore {}
-impl<T: Turns + Intake + Deliveries + Upkeep + RegistryStore + ControlStore> Store for T {}
+pub trait Store:
+    Turns + Intake + Deliveries + Upkeep + RegistryStore + ControlStore + LedgerStore
+{
+}
+impl<T: Turns + Intake + Deliveries + Upkeep + RegistryStore + ControlStore + LedgerStore> Store
+    for T
+{
+}
 
 pub use crate::registry::RegistryStore;
 pub use crate::registry::control::ControlStore;
+pub use ledger::LedgerStore;
 pub use upkeep::{Cleaned, Retention, Upkeep};

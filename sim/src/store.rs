@@ -13,6 +13,7 @@ use shared::domain::ids::{ChannelId, ClientId, ConversationId, ConversationKey, 
 use shared::domain::wider::{Kept, Scope};
 use shared::registry::control::ControlStore;
 use shared::registry::{App, Bot, Channel, Registry, RegistryError, RegistryStore};
+use shared::store::LedgerStore;
 use shared::store::{
     AttemptRecord, Backlog, Claimed, Cleaned, CommitError, Committed, Conversation, Deaths,
     Deliveries, Hint, Intake, KeyUse, Lowest, Retention, SettledTurn, Settlement, StoreError,
@@ -220,3 +221,5 @@ impl RegistryStore for SimStore {
 }
 
 impl ControlStore for SimStore {}
+
+impl LedgerStore for SimStore {}

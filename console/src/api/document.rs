@@ -10,6 +10,7 @@ use crate::office::actor::Scope;
 use crate::office::apps::{AppPatch, Rotation};
 use crate::office::drafts::{AppDraft, BotDraft, ChannelDraft};
 use crate::office::exchange::{Association, Document, Imported, PlaceholderView};
+use crate::office::ledger::{DeliveryView, TurnView, WholeTurnView};
 use crate::office::operators::{
     ApiTokenDraft, ApiTokenView, OperatorDraft, OperatorPatch, OperatorView,
 };
@@ -221,6 +222,9 @@ fn shape_schema(shape: Shape, schemas: &mut SchemaGenerator) -> Value {
         Shape::Operator => schemas.subschema_for::<OperatorView>(),
         Shape::Token => schemas.subschema_for::<ApiTokenView>(),
         Shape::Audit => schemas.subschema_for::<AuditView>(),
+        Shape::Turn => schemas.subschema_for::<TurnView>(),
+        Shape::WholeTurn => schemas.subschema_for::<WholeTurnView>(),
+        Shape::Delivery => schemas.subschema_for::<DeliveryView>(),
         Shape::Rows => {
             return json!({
                 "type": "object",

@@ -16,6 +16,7 @@ use crate::office::book;
 use crate::office::drafts::ChannelDraft;
 use crate::office::execute::Desk;
 use crate::office::find;
+use crate::office::ledger::{DeliveriesOf, TurnsOf};
 use crate::office::operators::{ApiTokenView, OperatorView};
 use crate::office::problem::Problem;
 use crate::office::publish::Verdict;
@@ -162,6 +163,31 @@ async fn of_requests<S: Store>(
             let (limit, before) = (more(call)?, call.cursor()?);
             let all = desk.audit(actor, call.word("subject"), before.as_deref(), limit).await?;
             page::read(call, all, |one| one.entry_id.clone())
+        }
+        action => of_ledger(desk, call, action).await,
+    }
+}
+
+async fn of_ledger<S: Store>(
+    desk: &Desk<S>,
+    call: &Call,
+    action: Action,
+) -> Result<Value, Problem> {
+    let actor = &call.actor;
+    let (after, limit) = (call.cursor()?, u32::try_from(call.limit()?).unwrap_or(u32::MAX));
+    let after = after.as_deref();
+    match action {
+        Action::ListTurns => {
+            let (channel, user, outcome) =
+                (call.word("channel"), call.word("user"), call.word("outcome"));
+            let of = TurnsOf { channel, user, outcome, after, limit };
+            Ok(page::ready(&desk.turns(actor, of).await?))
+        }
+        Action::GetTurn => told(desk.turn(actor, call.id()).await),
+        Action::ListDeliveries => {
+            let (channel, state) = (call.word("channel"), call.word("state"));
+            let of = DeliveriesOf { channel, state, after, limit };
+            Ok(page::ready(&desk.deliveries(actor, of).await?))
         }
         _ => Err(Problem::invalid("this operation is not known here")),
     }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::call::{Call, after};
+use crate::office::ledger::Paged;
 use crate::office::problem::Problem;
 
 /// Of things that are all at hand: sorts ids, makes only what is shown.
@@ -28,6 +29,12 @@ pub(super) fn of<'t, T: 't, V: Serialize>(
     found.truncate(limit);
     let items = found.iter().map(|(_, one)| view(one)).collect::<Result<Vec<_>, _>>()?;
     Ok(json!({ "items": items, "next_cursor": next }))
+}
+
+/// A page that the office has made.
+pub(super) fn ready<V: Serialize>(page: &Paged<V>) -> Value {
+    let next = page.next.as_deref().map(after);
+    json!({ "items": page.items, "next_cursor": next })
 }
 
 /// Of things that were read up to one more than the limit, in order.

@@ -71,6 +71,9 @@ pub enum Shape {
     Operator,
     Token,
     Audit,
+    Turn,
+    WholeTurn,
+    Delivery,
     Rows,
     OpenApi,
 }
@@ -121,6 +124,9 @@ pub enum Action {
     AddToken,
     RemoveToken,
     ListAudit,
+    ListTurns,
+    GetTurn,
+    ListDeliveries,
 }
 
 impl Action {
@@ -208,6 +214,10 @@ routes! {
     RemoveToken DELETE "/tokens/{token}" - - Nothing, &[], "Remove a token: it is refused at once";
 
     ListAudit GET "/audit" Administer - Page(Shape::Audit), &["limit", "cursor", "subject"], "Who changed what, newest first";
+
+    ListTurns GET "/turns" Read - Page(Shape::Turn), &["limit", "cursor", "channel", "user", "outcome"], "List turns, newest first; a page that found little may still have a next one";
+    GetTurn GET "/turns/{turn}" Read - One(Shape::WholeTurn), &[], "Show a turn with its answer, its deliveries and every attempt at them";
+    ListDeliveries GET "/deliveries" Read - Page(Shape::Delivery), &["limit", "cursor", "channel", "state"], "List deliveries: state=waiting (as is usual; the first of each conversation), delivered or parked";
 }
 
 impl Route {

@@ -22,6 +22,8 @@ pub(super) struct Ask<'r, B, S> {
     pub(super) parts: Vec<String>,
     pub(super) query: Words,
     pub(super) form: Words,
+    /// Asked by a script of ours, which wants a part of a page.
+    pub(super) is_script: bool,
 }
 
 impl<B, S: Store> Ask<'_, B, S> {

@@ -10,6 +10,7 @@ use shared::store::Store;
 
 use super::ask::{Ask, seen};
 use super::fields::{self, choice, told};
+use super::form::query;
 use super::lists;
 use super::reply::Done;
 use super::shown;
@@ -144,9 +145,19 @@ pub(super) fn page<B: Broker, S: Store>(
     blocks.extend(decisions(ask, view).map(Block::Card));
     let bot = book.registry.bots.get(&view.bot_id.as_str().into());
     let bot = bot.map_or(view.bot_id.as_str(), |bot| &bot.name);
+    let mut actions =
+        vec![Link::new(query("/turns", &[("channel", &view.webhook_id)]), "Conversations")];
+    if view.mode == "async" {
+        let of = [("channel", view.webhook_id.as_str())];
+        actions.push(Link::new(query("/deliveries", &of), "Deliveries"));
+    }
+    if ask.may(Scope::Configure) {
+        actions.push(Link::primary(here("talk"), "Talk to bot"));
+    }
     Page {
         title: shown::named(&view.name),
         section: "channels",
+        actions,
         badge: Some(shown::state(&view.state)),
         crumbs: vec![crumb(), Link::new(path(&["bots", &view.bot_id]), bot)],
         blocks,
@@ -244,6 +255,9 @@ fn decisions<B: Broker, S: Store>(ask: &Ask<'_, B, S>, view: &ChannelView) -> Op
             ]),
             _ => {}
         }
+    }
+    if ask.may(Scope::Operate) {
+        actions.push(Link::danger(here("erase"), "Erase a user's data"));
     }
     if ask.may(Scope::Configure) {
         actions.push(Link::danger(here("delete"), "Delete"));

@@ -90,6 +90,7 @@ pub(super) fn told(word: &str) -> Option<Block> {
         "withdrawn" => "The request was taken back.",
         "suspended" => "Suspended. It refuses messages from now on.",
         "erased" => "What was known of this user is gone.",
+        "redriven" => "They were put back, in order, at the end.",
         "inherits" => "The channels of the parent that are live are here now, as drafts.",
         "signed-out" => "You are signed out.",
         "edited" => "Saved beside what runs. Publish the bot to let it run.",

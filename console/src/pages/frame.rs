@@ -11,12 +11,14 @@ use crate::office::sessions::SignedIn;
 use crate::room::Room;
 
 /// Section, path, words.
-pub(super) const NAVIGATION: [(&str, &str, &str); 8] = [
+pub(super) const NAVIGATION: [(&str, &str, &str); 10] = [
     ("home", "/", "Overview"),
     ("bots", "/bots", "Bots"),
     ("channels", "/channels", "Channels"),
     ("apps", "/apps", "Apps"),
     ("approvals", "/approvals", "Approvals"),
+    ("turns", "/turns", "Conversations"),
+    ("deliveries", "/deliveries", "Deliveries"),
     ("people", "/operators", "Operators"),
     ("tokens", "/tokens", "API tokens"),
     ("audit", "/audit", "Audit log"),

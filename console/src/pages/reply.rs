@@ -26,6 +26,12 @@ pub(super) enum Done {
         name: &'static str,
         text: String,
     },
+    /// A part of a page, for a script; `more`: it changes yet, ask again, for what came behind `after`.
+    Piece {
+        html: String,
+        more: bool,
+        after: String,
+    },
     /// Too often: try again.
     Later {
         page: Page,
@@ -39,6 +45,15 @@ pub(super) fn done(frame: &Frame, done: Done) -> Reply {
         Done::Again(page) => html(StatusCode::UNPROCESSABLE_ENTITY, frame, &page),
         Done::Go(to) => go(&to),
         Done::File { name, text } => file(name, text),
+        Done::Piece { html, more, after } => {
+            let mut reply = bare(StatusCode::OK, "text/html; charset=utf-8", html.into());
+            let more = HeaderValue::from_static(if more { "yes" } else { "no" });
+            reply.headers_mut().insert(HeaderName::from_static("x-more"), more);
+            if let Ok(after) = HeaderValue::try_from(after) {
+                reply.headers_mut().insert(HeaderName::from_static("x-after"), after);
+            }
+            reply
+        }
         Done::Later { page, seconds } => {
             let mut reply = html(StatusCode::TOO_MANY_REQUESTS, frame, &page);
             reply.headers_mut().insert(header::RETRY_AFTER, seconds.into());

@@ -19,7 +19,9 @@ use super::reply::{self, Done, Refusal};
 use super::sign_in::{self, Door};
 use super::table::{PAGES, PageRoute, Right, To};
 use super::ui::Frame;
-use super::{approvals, apps, assets, bots, channels, exchange, home, people, wizard};
+use super::{
+    approvals, apps, assets, bots, channels, exchange, home, ledger, people, talk, wizard,
+};
 use crate::api::{self, Reply};
 use crate::office::problem::Problem;
 use crate::office::sessions::SignedIn;
@@ -165,12 +167,13 @@ async fn inside<B: Broker, S: Store>(
                 parts: call.parts.clone(),
                 query,
                 form,
+                is_script: call.head.headers.contains_key("x-piece"),
             };
             to(call.route.to, &ask).await
         }
         Err(problem) => Err(problem),
     };
-    if call.head.method == Method::POST && result.is_ok() {
+    if call.head.method == Method::POST && result.is_ok() && call.route.to.touches_registry() {
         call.room.tell().await;
     }
     match result {
@@ -291,6 +294,14 @@ async fn to_channels<B: Broker, S: Store>(to: To, ask: &Ask<'_, B, S>) -> Result
         To::Suspend | To::ApproveChannel | To::RejectChannel => channels::act(ask, to).await,
         To::ChannelDelete => channels::delete(ask).await,
         To::RemoveChannel => channels::remove(ask).await,
+        To::EraseForm | To::RedriveForm => Ok(ledger::ask_user(ask, to)),
+        To::Erase | To::Redrive => ledger::operate(ask, to).await,
+        To::Talk => talk::page(ask).await,
+        To::Say => talk::say(ask).await,
+        To::Heard => talk::heard(ask).await,
+        To::Turns => ledger::turns(ask).await,
+        To::Turn => ledger::turn(ask).await,
+        To::Deliveries => ledger::deliveries(ask).await,
         To::AssociateForm => exchange::associate_form(ask, None).await,
         To::Associate => exchange::associate(ask).await,
         To::PlaceholderDelete => Ok(exchange::delete(ask)),

@@ -117,6 +117,18 @@ pages! {
     GET "/channels/{channel}/delete" Configure ChannelDelete;
     POST "/channels/{channel}/delete" Configure RemoveChannel;
 
+    GET "/channels/{channel}/erase" Operate EraseForm;
+    POST "/channels/{channel}/erase" Operate Erase;
+    GET "/channels/{channel}/redrive" Operate RedriveForm;
+    POST "/channels/{channel}/redrive" Operate Redrive;
+    GET "/channels/{channel}/talk" Configure Talk;
+    POST "/channels/{channel}/talk" Configure Say;
+    POST "/channels/{channel}/heard" Configure Heard;
+
+    GET "/turns" Read Turns;
+    GET "/turns/{turn}" Read Turn;
+    GET "/deliveries" Read Deliveries;
+
     GET "/placeholders/{placeholder}/associate" Configure AssociateForm;
     POST "/placeholders/{placeholder}/associate" Configure Associate;
     GET "/placeholders/{placeholder}/delete" Configure PlaceholderDelete;
@@ -141,6 +153,26 @@ pages! {
     GET "/tokens/{token}/delete" signed_in TokenDelete;
     POST "/tokens/{token}/delete" signed_in RemoveToken;
     GET "/audit" Administer AuditLog;
+}
+
+impl To {
+    /// Whether every process has to read the registry again afterwards.
+    pub(super) const fn touches_registry(self) -> bool {
+        !matches!(
+            self,
+            Self::Say
+                | Self::Heard
+                | Self::Mint
+                | Self::WizardPing
+                | Self::Erase
+                | Self::Redrive
+                | Self::AddOperator
+                | Self::ChangeOperator
+                | Self::RemoveOperator
+                | Self::AddToken
+                | Self::RemoveToken
+        )
+    }
 }
 
 #[cfg(test)]

@@ -177,8 +177,21 @@ async fn strings_that_want_to_be_more_stay_text_in_every_field_on_every_page() {
         assert_eq!(no.status, 303);
         judge(&request, &ann.get(&request).await);
         // Words of the address, and forms that come back with what was typed.
-        for path in ["/bots", "/apps", "/channels", "/audit", "/approvals", "/sign-in", "/tokens"] {
-            let pairs = ["q", "after", "bot", "state", "subject", "before", "done", "next", "name"];
+        for path in [
+            "/bots",
+            "/apps",
+            "/channels",
+            "/audit",
+            "/approvals",
+            "/sign-in",
+            "/tokens",
+            "/turns",
+            "/deliveries",
+        ] {
+            let pairs = [
+                "q", "after", "bot", "state", "subject", "before", "done", "next", "name",
+                "channel", "user", "outcome",
+            ];
             let pairs = pairs.map(|word| (word.to_owned(), evil.to_owned()));
             let query = crate::support::pages::encoded(&pairs);
             judge(path, &ann.get(&format!("{path}?{query}")).await);
@@ -195,8 +208,10 @@ async fn strings_that_want_to_be_more_stay_text_in_every_field_on_every_page() {
             }
             let fields =
                 ["name", "new_app", "http", "source", "document", "post_url", "app", "mode"];
-            let more =
-                ["age_max", "networks", "overlap", "why", "comment", "parent", "life", "user"];
+            let more = [
+                "age_max", "networks", "overlap", "why", "comment", "parent", "life", "user",
+                "text",
+            ];
             let words: Vec<_> = fields.into_iter().chain(more).map(|field| (field, evil)).collect();
             judge(&path, &ann.fill("/bots/new", &path, &words).await);
         }

@@ -17,6 +17,7 @@ mod erase;
 mod error;
 mod intake;
 mod keys;
+mod ledger;
 mod load;
 mod marks;
 mod migrate;

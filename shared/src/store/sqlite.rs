@@ -10,6 +10,7 @@ mod control;
 mod deliveries;
 mod erase;
 mod intake;
+mod ledger;
 mod registry;
 mod rows;
 mod settle;

@@ -50,6 +50,7 @@ mod harness;
 mod heads;
 mod idempotency;
 mod lease;
+mod ledger;
 mod lives;
 mod marks;
 mod migrate;

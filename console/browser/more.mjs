@@ -1,0 +1,101 @@
+// Talk to bot, in both modes; an endpoint that fails, what became of the delivery, and its redrive.
+import http from "node:http";
+import path from "node:path";
+
+export async function more({ ann, dev, screens, clerk, web, press, follow, fill, sees, until, say, check }) {
+  // Synchronous: plain text, and a template that the echo sends back.
+  await dev.goto(`${web}/talk`);
+  await fill(dev, /^Message/, "good morning <b>clerk</b>");
+  await press(dev, "Send");
+  await dev.locator(".bubble:not(.mine)", { hasText: "good morning <b>clerk</b>" }).waitFor();
+  const payload = { template_type: "button", text: "Well?", buttons: [{ type: "postback", title: "Say yes", payload: "yes indeed" }] };
+  await fill(dev, /^Message/, JSON.stringify({ type: "template", payload }));
+  await press(dev, "Send");
+  const button = dev.getByRole("button", { name: "Say yes" });
+  await button.waitFor();
+  await button.click();
+  await dev.locator(".bubble.mine", { hasText: "yes indeed", hasNotText: "template" }).waitFor();
+  await dev.locator(".bubble:not(.mine)", { hasText: "yes indeed", hasNotText: "Well?" }).last().waitFor();
+  await dev.screenshot({ path: path.join(screens, "talk-said.png") });
+  say("talked to the bot");
+
+  // Asynchronous: a receiver that refuses at first.
+  let works = false;
+  const got = [];
+  const receiver = http.createServer((request, response) => {
+    let body = "";
+    request.on("data", (part) => { body += part; });
+    request.on("end", () => {
+      const ping = request.headers["switchhook-ping"] === "1";
+      if (works && !ping) got.push(body);
+      response.writeHead(works || ping ? 200 : 500).end(works ? "" : "not today");
+    });
+  });
+  await new Promise((done) => receiver.listen(0, "127.0.0.1", done));
+  const address = `http://127.0.0.1:${receiver.address().port}/in`;
+  await dev.goto(`${clerk}/add-channel`);
+  await press(dev, "Use this app");
+  await fill(dev, "Display name", "hook");
+  await dev.getByLabel("Asynchronous").check();
+  await press(dev, "Continue");
+  await fill(dev, /^POST_URL/, address);
+  await press(dev, "Send a verification ping");
+  await sees(dev, "The endpoint answered 200");
+  await dev.getByLabel("Enable the channel").uncheck();
+  await press(dev, "Save");
+  await sees(dev, "Publish its bot to ask for approval.");
+  check((await dev.locator("figure.secret code").innerText()).startsWith("whsec_"), "the signing secret, once");
+  await follow(dev, "To the channel");
+  const hook = new URL(dev.url()).pathname;
+  await dev.goto(`${hook}/edit`);
+  await fill(dev, /^Waits between attempts/, "100ms");
+  await press(dev, "Save");
+  await sees(dev, "Saved.");
+  await dev.goto(`${clerk}/publish`);
+  await press(dev, "Ask for approval");
+  await sees(dev, "The request is with the admins");
+  await ann.goto(new URL(dev.url()).pathname);
+  await press(ann, "Approve");
+  await sees(ann, "Approved. It runs now.");
+  await ann.goto(`${hook}/talk`);
+  // Ingress learns of the approval in a moment; until then the chat shows its refusal.
+  await until(async () => {
+    await fill(ann, /^Message/, "to be parked");
+    await press(ann, "Send");
+    await ann.locator(".exchange").last().locator(".bubble.wrong, .meta").first().waitFor();
+    return ann.locator(".exchange").last().locator(".meta").count();
+  }, (found) => found > 0, "the asynchronous channel accepts");
+  await ann.locator(".meta", { hasText: /parked/ }).first().waitFor();
+  await ann.goto("/deliveries?state=parked");
+  await follow(ann, "Timeline");
+  await sees(ann, "status 500");
+  await sees(ann, "not today");
+  const turn = new URL(ann.url()).pathname;
+  works = true;
+  await follow(ann, "Redrive");
+  await press(ann, "Put them back");
+  await sees(ann, "They were put back");
+  await until(async () => { await ann.goto(turn); return ann.getByText("Message 1 is delivered").count(); },
+    (found) => found > 0, "the redriven delivery arrives");
+  check(got.length === 1 && got[0].includes("to be parked"), `received: ${got}`);
+  receiver.close();
+  say("a parked delivery was redriven and arrived");
+
+  // What a user said is erased.
+  await ann.goto("/deliveries?state=delivered");
+  check(await ann.getByRole("main").getByRole("link", { name: "Timeline" }).count() > 0, "it is listed");
+  await ann.goto(`${hook}/erase`);
+  await fill(ann, /^User/, "console-ann");
+  await press(ann, "Erase it for good");
+  await sees(ann, "What was known of this user is gone.");
+  await ann.goto(turn);
+  await sees(ann, "Nothing is kept of what was said");
+  say("a user's data was erased");
+  await ann.goto("/turns");
+  const one = await ann.getByRole("main").getByRole("link", { name: "Timeline" }).nth(2).getAttribute("href");
+  return [
+    ["talk", `${web}/talk`], ["turns", "/turns"], ["turn", one], ["turn-erased", turn], ["deliveries", "/deliveries"],
+    ["deliveries-parked", "/deliveries?state=parked"], ["erase", `${hook}/erase`], ["redrive", `${hook}/redrive`],
+    ["channel-async", hook],
+  ];
+}

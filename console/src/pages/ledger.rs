@@ -1,0 +1,355 @@
+//! Conversations and deliveries: what became of turns, and of answers on their way.
+
+use shared::broker::Broker;
+use shared::domain::outcome::Outcome;
+use shared::store::Store;
+
+use super::ask::{Ask, cancel};
+use super::bubbles;
+use super::fields::{self, choice, told};
+use super::form::query;
+use super::lists::ROWS;
+use super::reply::Done;
+use super::shown;
+use super::table::To;
+use super::time;
+use super::ui::{
+    Badge, Block, Bubbles, Card, Cell, Code, Event, Facts, Filter, Form, Link, Page, Table,
+    Timeline, badge, path,
+};
+use crate::office::actor::Scope;
+use crate::office::book::Book;
+use crate::office::ledger::{
+    AttemptView, DeliveriesOf, DeliveryView, TurnView, TurnsOf, WholeTurnView,
+};
+use crate::office::problem::Problem;
+
+const LIMIT: u32 = 25;
+
+fn channel_cell(book: &Book, id: &str) -> Cell {
+    match book.registry.channels.get(&id.into()) {
+        Some(channel) => {
+            Cell::Link(Link::new(path(&["channels", id]), shown::named(&channel.name)))
+        }
+        None => Cell::Code(id.to_owned()),
+    }
+}
+
+fn outcome(outcome: &str) -> Badge {
+    let kind = match outcome {
+        "answered" => "good",
+        "parked" => "bad",
+        _ => "warn",
+    };
+    badge(kind, outcome.replace('_', " "))
+}
+
+fn standing(one: &DeliveryView) -> Badge {
+    match (one.state.as_str(), &one.reason) {
+        ("delivered", _) => badge("good", "delivered"),
+        ("parked", Some(reason)) => badge("bad", format!("parked: {reason}")),
+        (state, _) if one.attempts > 0 => badge("warn", format!("{state}, retried")),
+        (state, _) => badge("info", state),
+    }
+}
+
+pub(super) async fn turns<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done, Problem> {
+    let words = &ask.query;
+    let (channel, user) = (words.given("channel"), words.given("user"));
+    let (wanted, after) = (words.given("outcome"), words.given("after"));
+    let of = TurnsOf { channel, user, outcome: wanted, after, limit: LIMIT };
+    let (page, wrong) = match ask.desk().turns(&ask.actor, of).await {
+        Ok(page) => (page, None),
+        Err(problem) if super::ask::can_be_mended(&problem) => (
+            crate::office::ledger::Paged { items: Vec::new(), next: None },
+            Some(fields::notice("bad", "That cannot be looked for", &problem.words)),
+        ),
+        Err(problem) => return Err(problem),
+    };
+    let book = ask.desk().book().await?;
+    let at = |after: &str| {
+        let text = |word: Option<&str>| word.unwrap_or_default().to_owned();
+        let [a, b, c] = [text(channel), text(user), text(wanted)];
+        query("/turns", &[("channel", &a), ("user", &b), ("outcome", &c), ("after", after)])
+    };
+    let mut choices = vec![choice("", "any outcome", wanted.is_none())];
+    choices.extend(Outcome::ALL.map(|one| {
+        choice(one.as_str(), &one.as_str().replace('_', " "), Some(one.as_str()) == wanted)
+    }));
+    let fields = vec![
+        fields::text("channel", "Channel", channel.unwrap_or_default()).hint("By id or name."),
+        fields::text("user", "User", user.unwrap_or_default()).hint("from.id, exactly."),
+        fields::select("outcome", "Outcome", choices),
+    ];
+    let more = page.next.is_some();
+    let table = Table {
+        caption: "Turns".to_owned(),
+        head: vec!["Accepted", "User", "Channel", "Outcome", "Waited", "Bot", "Turn"],
+        rows: page.items.iter().map(|one| row(&book, one)).collect(),
+        empty: if more {
+            "Nothing like this among these; older ones may be."
+        } else {
+            "No turn is like this."
+        }
+        .to_owned(),
+        filter: Some(Filter { action: "/turns".to_owned(), fields }),
+        first: after.map(|_| at("")),
+        next: page.next.as_deref().map(at),
+    };
+    let blocks = wrong.into_iter().chain([Block::Table(table)]).collect();
+    Ok(Done::Page(Page {
+        title: "Conversations".to_owned(),
+        section: "turns",
+        lead: "Messages and what became of them, newest first.".to_owned(),
+        blocks,
+        ..Page::default()
+    }))
+}
+
+fn row(book: &Book, one: &TurnView) -> Vec<Cell> {
+    let user = one.user.clone().map_or(Cell::Nothing, Cell::Text);
+    vec![
+        Cell::time(one.accepted_at_ms),
+        user,
+        channel_cell(book, &one.channel_id),
+        Cell::Badge(outcome(&one.outcome)),
+        Cell::text(time::span(one.queued_ms)),
+        Cell::text(time::span(one.bot_ms)),
+        Cell::Strong(Link::new(path(&["turns", &one.turn_id]), "Timeline")),
+    ]
+}
+
+pub(super) async fn turn<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done, Problem> {
+    let whole = ask.desk().turn(&ask.actor, ask.id()).await?;
+    let book = ask.desk().book().await?;
+    let one = &whole.turn;
+    let facts = vec![
+        ("Turn, and poll id", vec![Cell::Copy(one.turn_id.clone())]),
+        ("User", vec![one.user.clone().map_or(Cell::Nothing, Cell::Text)]),
+        ("Channel", vec![channel_cell(&book, &one.channel_id)]),
+        (
+            "Detail",
+            vec![if one.detail.is_empty() { Cell::Nothing } else { Cell::text(&one.detail) }],
+        ),
+    ];
+    let mut blocks = vec![Block::Card(Card {
+        title: "The turn".to_owned(),
+        parts: vec![Block::Facts(Facts(facts))],
+        ..Card::default()
+    })];
+    blocks.push(Block::Card(Card {
+        title: "What happened".to_owned(),
+        parts: vec![Block::Timeline(Timeline(events(&whole)))],
+        ..Card::default()
+    }));
+    blocks.push(Block::Card(said(&whole)));
+    let mut actions = Vec::new();
+    if let Some(user) = &one.user {
+        let of = [("channel", one.channel_id.as_str()), ("user", user)];
+        actions.push(Link::new(query("/turns", &of), "This conversation"));
+        if ask.may(Scope::Operate) && whole.deliveries.iter().any(|one| one.state == "parked") {
+            let form = path(&["channels", &one.channel_id, "redrive"]);
+            actions.push(Link::primary(query(&form, &[("user", user)]), "Redrive"));
+        }
+    }
+    Ok(Done::Page(Page {
+        title: "A turn".to_owned(),
+        section: "turns",
+        badge: Some(outcome(&one.outcome)),
+        crumbs: vec![Link::new("/turns", "Conversations")],
+        actions,
+        blocks,
+        ..Page::default()
+    }))
+}
+
+fn event(kind: &'static str, title: impl Into<String>, ms: u64, lines: Vec<String>) -> Event {
+    let (iso, when) = (time::iso(ms), time::words(ms));
+    Event { kind, title: title.into(), iso, when, lines }
+}
+
+fn events(whole: &WholeTurnView) -> Vec<Event> {
+    let one = &whole.turn;
+    let started = one.accepted_at_ms + one.queued_ms;
+    let mut events = vec![
+        event("", "Accepted and queued", one.accepted_at_ms, Vec::new()),
+        event("", format!("Started, after {}", time::span(one.queued_ms)), started, Vec::new()),
+    ];
+    let kind = if one.outcome == "answered" { "good" } else { "bad" };
+    let words = one.outcome.replace('_', " ");
+    let title = format!("Committed: {words}; the bot took {}", time::span(one.bot_ms));
+    events.push(event(kind, title, one.committed_at_ms, Vec::new()));
+    let mut attempts: Vec<_> = whole.attempts.iter().map(tried).collect();
+    for delivery in &whole.deliveries {
+        let Some(at) = delivery.settled_at_ms else { continue };
+        let number = delivery.message + 1;
+        let (kind, words) = if delivery.state == "delivered" {
+            ("good", format!("Message {number} is delivered"))
+        } else {
+            let reason = delivery.reason.as_deref().unwrap_or("parked");
+            ("bad", format!("Message {number} is parked: {reason}"))
+        };
+        attempts.push((at, 1, event(kind, words, at, Vec::new())));
+    }
+    attempts.sort_by_key(|(at, order, _)| (*at, *order));
+    events.extend(attempts.into_iter().map(|(_, _, event)| event));
+    events
+}
+
+fn tried(one: &AttemptView) -> (u64, u8, Event) {
+    let what = match (one.status, &one.error) {
+        (Some(status), _) => format!("status {status}"),
+        (None, Some(error)) => error.clone(),
+        (None, None) => "no response".to_owned(),
+    };
+    let good = one.status.is_some_and(|status| (200..300).contains(&status));
+    let took = time::span(one.took_ms);
+    let title =
+        format!("Message {}, attempt {}: {what} after {took}", one.message + 1, one.attempt);
+    let lines = if one.response.is_empty() {
+        Vec::new()
+    } else {
+        vec![one.response.chars().take(2_000).collect()]
+    };
+    (one.at_ms, 0, event(if good { "good" } else { "bad" }, title, one.at_ms, lines))
+}
+
+/// The bot's words, and where each of its messages stands.
+fn said(whole: &WholeTurnView) -> Card {
+    let mut parts = Vec::new();
+    if whole.deliveries.is_empty() {
+        let spoken = bubbles::of_body(&whole.reply);
+        if whole.reply.is_empty() {
+            parts.push(fields::notice("info", "Nothing is kept of what was said", ""));
+        } else {
+            parts.push(Block::Chatter(Bubbles(spoken)));
+            let (label, text) = ("As it was sent".to_owned(), whole.reply.clone());
+            parts.push(Block::Code(Code { label, text, secret: false }));
+        }
+    }
+    for one in &whole.deliveries {
+        parts.push(Block::Facts(Facts(vec![(
+            "Message",
+            vec![
+                Cell::text((one.message + 1).to_string()),
+                Cell::Badge(standing(one)),
+                Cell::text(if one.redriven { "redriven" } else { "" }),
+            ],
+        )])));
+        parts.push(Block::Chatter(Bubbles(bubbles::of_body(&one.body))));
+    }
+    Card { title: "What the bot said".to_owned(), parts, ..Card::default() }
+}
+
+pub(super) async fn deliveries<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done, Problem> {
+    let words = &ask.query;
+    let (channel, after) = (words.given("channel"), words.given("after"));
+    let state = words.given("state").unwrap_or("waiting");
+    let of = DeliveriesOf { channel, state: Some(state), after, limit: LIMIT };
+    let page = ask.desk().deliveries(&ask.actor, of).await?;
+    let book = ask.desk().book().await?;
+    let at = |after: &str| {
+        let of = channel.unwrap_or_default();
+        query("/deliveries", &[("channel", of), ("state", state), ("after", after)])
+    };
+    let operates = ask.may(Scope::Operate) && state == "parked";
+    let rows = page.items.iter().map(|one| {
+        let mut row = vec![
+            Cell::Badge(standing(one)),
+            one.user.clone().map_or(Cell::Nothing, Cell::Text),
+            channel_cell(&book, &one.channel_id),
+            Cell::text(one.attempts.to_string()),
+            Cell::time(one.settled_at_ms.unwrap_or(one.due_at_ms)),
+            Cell::Strong(Link::new(path(&["turns", &one.turn_id]), "Timeline")),
+        ];
+        if operates {
+            let form = path(&["channels", &one.channel_id, "redrive"]);
+            row.push(one.user.as_ref().map_or(Cell::Nothing, |user| {
+                Cell::Link(Link::new(query(&form, &[("user", user)]), "Redrive"))
+            }));
+        }
+        row
+    });
+    let when = if state == "waiting" { "Due" } else { "Settled" };
+    let mut head = vec!["State", "User", "Channel", "Attempts", when, "Turn"];
+    head.extend(operates.then_some("Else"));
+    let choices = ["waiting", "delivered", "parked"].map(|one| choice(one, one, one == state));
+    let fields = vec![
+        fields::select("state", "State", choices.to_vec()),
+        fields::text("channel", "Channel", channel.unwrap_or_default()).hint("By id or name."),
+    ];
+    let table = Table {
+        caption: "Deliveries".to_owned(),
+        head,
+        rows: rows.collect(),
+        empty: "None is like this.".to_owned(),
+        filter: Some(Filter { action: "/deliveries".to_owned(), fields }),
+        first: after.map(|_| at("")),
+        next: page.next.as_deref().map(at),
+    };
+    let blocks = told(words.text("done")).into_iter().chain([Block::Table(table)]).collect();
+    Ok(Done::Page(Page {
+        title: "Deliveries".to_owned(),
+        section: "deliveries",
+        lead:
+            "Answers of asynchronous channels on their way. Of those that wait, the first of each \
+               conversation is shown: the others go behind it."
+                .to_owned(),
+        blocks,
+        ..Page::default()
+    }))
+}
+
+/// Asks for the user that something is to be done about.
+pub(super) fn ask_user<B: Broker, S: Store>(ask: &Ask<'_, B, S>, to: To) -> Done {
+    let here = path(&["channels", ask.id()]);
+    let (word, title, button, words) = if to == To::EraseForm {
+        (
+            "erase",
+            "Erase a user's data",
+            "Erase it for good",
+            "What this user has said on this channel, what was answered, and what waits for delivery is \
+             removed. It cannot be taken back.",
+        )
+    } else {
+        (
+            "redrive",
+            "Redrive parked deliveries",
+            "Put them back",
+            "The parked deliveries of this conversation are put back, in their old order, at its end.",
+        )
+    };
+    let user = fields::text("user", "User", ask.query.raw("user"));
+    let form = Form {
+        fields: vec![user.required().hint("from.id, exactly.")],
+        danger: word == "erase",
+        cancel: Some(cancel(here.as_str())),
+        ..ask.form(format!("{here}/{word}"), button)
+    };
+    let card = Card { words: words.to_owned(), parts: vec![Block::Form(form)], ..Card::default() };
+    Done::Page(Page {
+        title: title.to_owned(),
+        section: "channels",
+        crumbs: vec![Link::new("/channels", "Channels")],
+        blocks: vec![Block::Card(card)],
+        ..Page::default()
+    })
+}
+
+pub(super) async fn operate<B: Broker, S: Store>(
+    ask: &Ask<'_, B, S>,
+    to: To,
+) -> Result<Done, Problem> {
+    let (desk, user) = (ask.desk(), ask.form.raw("user"));
+    if user.is_empty() {
+        return Err(Problem::invalid("user: whose?"));
+    }
+    if to == To::Erase {
+        desk.erase(&ask.actor, ask.id(), user).await?;
+        return Ok(Done::Go(format!("{}?done=erased", path(&["channels", ask.id()]))));
+    }
+    desk.redrive(&ask.actor, ask.id(), user).await?;
+    Ok(Done::Go(query("/deliveries", &[("channel", ask.id()), ("done", "redriven")])))
+}
+
+const _: () = assert!(LIMIT as usize == ROWS);
