@@ -1,10 +1,16 @@
 //! What pages are made of. Pages are data; these pieces and their templates are the only way to HTML, and
 //! every text goes through askama's escaping.
 
+mod talk;
+
 use std::fmt;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
+
+pub(crate) use talk::{
+    Bubble, Bubbles, Chat, Chatter, Element, Event, Picture, Press, Rich, Timeline,
+};
 
 /// What surrounds a page.
 #[derive(Clone, Debug, Default)]
@@ -274,80 +280,6 @@ pub(crate) struct Tile {
     pub(crate) href: String,
 }
 
-/// A conversation by hand.
-#[derive(Template)]
-#[template(path = "chat.html")]
-pub(crate) struct Chat {
-    pub(crate) say: String,
-    pub(crate) heard: String,
-    pub(crate) csrf: String,
-    pub(crate) user: String,
-    pub(crate) said: Bubbles,
-}
-
-/// What was said and answered.
-#[derive(Template, Default)]
-#[template(path = "bubbles.html")]
-pub(crate) struct Bubbles(pub(crate) Vec<Bubble>);
-
-impl HtmlSafe for Bubbles {}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Bubble {
-    Mine(String),
-    Text(String),
-    Rich(Rich),
-    Wrong(String),
-    Meta(String),
-}
-
-/// A template of the protocol, as far as it can be shown.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Rich {
-    pub(crate) text: String,
-    pub(crate) picture: Option<Picture>,
-    pub(crate) buttons: Vec<Press>,
-    pub(crate) elements: Vec<Element>,
-    pub(crate) head: Vec<String>,
-    pub(crate) rows: Vec<Vec<String>>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Element {
-    pub(crate) title: String,
-    pub(crate) subtitle: String,
-    pub(crate) picture: Option<Picture>,
-    pub(crate) buttons: Vec<Press>,
-}
-
-/// A picture that the page may show by itself, or the address of one that it may not.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Picture {
-    Inline(String),
-    Elsewhere(String),
-}
-
-/// A button of a template: it leads to a page, or says something.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Press {
-    Open { title: String, url: String },
-    Say { title: String, payload: String },
-}
-
-/// What happened, in order.
-#[derive(Template)]
-#[template(path = "timeline.html")]
-pub(crate) struct Timeline(pub(crate) Vec<Event>);
-
-pub(crate) struct Event {
-    /// As a badge's.
-    pub(crate) kind: &'static str,
-    pub(crate) title: String,
-    pub(crate) iso: String,
-    pub(crate) when: String,
-    pub(crate) lines: Vec<String>,
-}
-
 impl Page {
     fn is_in(&self, section: &str) -> bool {
         self.section == section
@@ -384,12 +316,6 @@ impl fmt::Display for Block {
             Self::Timeline(part) => part.fmt(f),
         }
     }
-}
-
-#[derive(Template)]
-#[template(source = "<ol class=\"messages still\">{{ part }}</ol>", ext = "html")]
-struct Chatter<'b> {
-    part: &'b Bubbles,
 }
 
 /// Every part of it was escaped by its own template.

@@ -176,46 +176,51 @@ async fn strings_that_want_to_be_more_stay_text_in_every_field_on_every_page() {
         let no = ann.fill(&request, &format!("{request}/reject"), &[("why", evil)]).await;
         assert_eq!(no.status, 303);
         judge(&request, &ann.get(&request).await);
-        // Words of the address, and forms that come back with what was typed.
-        for path in [
-            "/bots",
-            "/apps",
-            "/channels",
-            "/audit",
-            "/approvals",
-            "/sign-in",
-            "/tokens",
-            "/turns",
-            "/deliveries",
-        ] {
-            let pairs = [
-                "q", "after", "bot", "state", "subject", "before", "done", "next", "name",
-                "channel", "user", "outcome",
-            ];
-            let pairs = pairs.map(|word| (word.to_owned(), evil.to_owned()));
-            let query = crate::support::pages::encoded(&pairs);
-            judge(path, &ann.get(&format!("{path}?{query}")).await);
-            judge(path, &Browser::new(&api).get(&format!("{path}?{query}")).await);
-        }
-        for route in PAGES.iter().filter(|route| route.method == "POST") {
-            let path = route
-                .path
-                .split('/')
-                .map(|part| if part.starts_with('{') { "%3Cnaughty%3E" } else { part });
-            let path = path.collect::<Vec<_>>().join("/");
-            if path == "/sign-out" {
-                continue;
-            }
-            let fields =
-                ["name", "new_app", "http", "source", "document", "post_url", "app", "mode"];
-            let more = [
-                "age_max", "networks", "overlap", "why", "comment", "parent", "life", "user",
-                "text",
-            ];
-            let words: Vec<_> = fields.into_iter().chain(more).map(|field| (field, evil)).collect();
-            judge(&path, &ann.fill("/bots/new", &path, &words).await);
-        }
+        typed(&api, &ann, evil).await;
     }
+    every_page(&api, &ann).await;
+}
+
+/// Words of the address, and forms that come back with what was typed.
+async fn typed(api: &Api, ann: &Browser<'_>, evil: &str) {
+    for path in [
+        "/bots",
+        "/apps",
+        "/channels",
+        "/audit",
+        "/approvals",
+        "/sign-in",
+        "/tokens",
+        "/turns",
+        "/deliveries",
+    ] {
+        let pairs = [
+            "q", "after", "bot", "state", "subject", "before", "done", "next", "name", "channel",
+            "user", "outcome",
+        ];
+        let pairs = pairs.map(|word| (word.to_owned(), evil.to_owned()));
+        let query = crate::support::pages::encoded(&pairs);
+        judge(path, &ann.get(&format!("{path}?{query}")).await);
+        judge(path, &Browser::new(api).get(&format!("{path}?{query}")).await);
+    }
+    for route in PAGES.iter().filter(|route| route.method == "POST") {
+        let path = route
+            .path
+            .split('/')
+            .map(|part| if part.starts_with('{') { "%3Cnaughty%3E" } else { part });
+        let path = path.collect::<Vec<_>>().join("/");
+        if path == "/sign-out" {
+            continue;
+        }
+        let fields = ["name", "new_app", "http", "source", "document", "post_url", "app", "mode"];
+        let more =
+            ["age_max", "networks", "overlap", "why", "comment", "parent", "life", "user", "text"];
+        let words: Vec<_> = fields.into_iter().chain(more).map(|field| (field, evil)).collect();
+        judge(&path, &ann.fill("/bots/new", &path, &words).await);
+    }
+}
+
+async fn every_page(api: &Api, ann: &Browser<'_>) {
     let book = api.desk.book().await.unwrap();
     let mut ids: Vec<String> = book.registry.bots.keys().map(|id| format!("/bots/{id}")).collect();
     ids.extend(book.registry.apps.keys().map(|id| format!("/apps/{id}")));
