@@ -7,6 +7,7 @@ pub mod actor;
 pub mod apply;
 pub mod apps;
 pub mod back;
+mod beside;
 pub mod book;
 pub mod bots;
 pub mod channels;

@@ -30,6 +30,7 @@ use shared::registry::RegistryStore;
 use shared::store::{Deliveries, Turns};
 use shared::topology::Queue;
 use shared::{partitions, sweep};
+use tokio::sync::mpsc;
 
 use bots::{Bot, Kinds};
 use metrics::Metrics;
@@ -85,7 +86,11 @@ where
     L: Bot + 'static,
 {
     let metrics = Metrics::register(&ground.metrics)?;
-    let room = Arc::new(Room::new(&ground, settings, bot, metrics.clone()));
+    let (shadows, waiting) = mpsc::channel(worker::WAITING_MAX);
+    let room = Arc::new(Room::new(&ground, settings, (bot, shadows), metrics.clone()));
+    let stop = ground.lifecycle.stop();
+    let serving = worker::serve_shadows(Arc::clone(&room), waiting, stop);
+    let _serving = ground.lifecycle.spawn(serving);
     sweep::start(&ground, "dispatcher", Vec::new)?;
     partitions::start(&ground, Queue::Turns, &Arc::new(Worker(room)))?;
     Ok(Running { metrics })

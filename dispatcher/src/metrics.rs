@@ -34,6 +34,12 @@ pub(crate) struct Metrics {
     pub(crate) replies: IntCounter,
     /// Messages on the broker that carried those answers.
     pub(crate) reply_batches: IntCounter,
+    /// Turns that a fall-back was asked to answer, by what came of it.
+    pub(crate) fallbacks: IntCounterVec,
+    /// Turns that a shadow was to get, by how its answer compared.
+    pub(crate) shadows: IntCounterVec,
+    /// Runs of turns by a canary.
+    pub(crate) canaries: IntCounter,
     /// Doorbells of fresh deliveries by what came of them; the sweep rings for those that failed.
     pub(crate) doorbells: IntCounterVec,
 }
@@ -77,6 +83,19 @@ impl Metrics {
                 "switchhook_dispatcher_reply_batches_total",
                 "Messages on the broker that carried answers to waiting callers.",
             )?,
+            fallbacks: into.counters(
+                "switchhook_dispatcher_fallbacks_total",
+                "Turns that a fall-back was asked to answer, by what came of it.",
+                "result",
+                &["answered", "failed"],
+            )?,
+            shadows: into.counters(
+                "switchhook_dispatcher_shadows_total",
+                "Turns that a shadow was to get, by how its answer compared.",
+                "result",
+                &["same", "different", "failed", "skipped"],
+            )?,
+            canaries: into.counter("switchhook_dispatcher_canary_runs_total", "Runs of turns by a canary.")?,
             doorbells: into.counters(
                 "switchhook_dispatcher_doorbells_total",
                 "Doorbells of fresh deliveries by what came of them; the sweep rings for those that failed.",

@@ -15,7 +15,7 @@ use shared::registry::RegistryStore;
 use shared::registry::cache::Cache;
 use shared::store::Turns;
 use shared::wire::envelope::Keys;
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, mpsc};
 use uuid::Uuid;
 
 use crate::bots::{Bot, Limits};
@@ -24,6 +24,7 @@ use crate::dead::Drain;
 use crate::metrics::Metrics;
 use crate::replies::{self, Replier};
 use crate::saturation::{Load, Watch};
+use crate::worker::Shadowed;
 
 /// Redelivered turns that run at once in a process, and those of them of one bot: a slow one must not
 /// take them all.
@@ -51,6 +52,7 @@ pub(crate) struct Room<B, S, L> {
     pub(crate) replier: Replier,
     pub(crate) limits: Limits,
     pub(crate) turn_deadline: Duration,
+    pub(crate) shadows: mpsc::Sender<Box<Shadowed>>,
     entropy: Entropy,
 }
 
@@ -59,7 +61,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
     pub(crate) fn new(
         ground: &Ground<B, S>,
         settings: &Settings,
-        bot: L,
+        (bot, shadows): (L, mpsc::Sender<Box<Shadowed>>),
         metrics: Metrics,
     ) -> Self {
         let dispatcher = &settings.dispatcher;
@@ -99,6 +101,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             replier,
             limits: Limits::of(dispatcher),
             turn_deadline: dispatcher.turn_deadline,
+            shadows,
             entropy: ground.entropy.clone(),
         }
     }

@@ -3,6 +3,7 @@
 //! Nothing is told and nothing is acked before the commit. Whatever cannot be decided here ends in a
 //! hand-over, after which the job comes again.
 
+mod beside;
 mod commit;
 mod danger;
 mod find;
@@ -31,6 +32,7 @@ use crate::bots::Bot;
 use crate::dead;
 use crate::room::Room;
 use crate::saturation::Held;
+pub(crate) use beside::{Shadowed, WAITING_MAX, serve as serve_shadows};
 use commit::End;
 use find::Found;
 
@@ -164,6 +166,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                 End::Committed(committed, done) => {
                     fault::point(Point::TurnCommitted);
                     self.tell(work, committed, &done).await;
+                    self.show(done.shadowed);
                     fault::point(Point::TurnTold);
                     memory.remember(work.turn.id, &conversation, committed, done.step);
                     break;

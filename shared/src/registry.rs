@@ -4,6 +4,7 @@
 //! entities' meaning.
 
 mod app;
+mod beside;
 pub mod cache;
 mod connector;
 pub mod control;
@@ -23,6 +24,7 @@ use crate::domain::retry::Policy;
 use crate::domain::turn::Mode;
 use crate::store::StoreError;
 pub use app::{Algorithm, App, JTI_LIFE, PreviousSecret, TokenRules};
+pub use beside::{Beside, Canary};
 pub use connector::{ConnectorLogic, Model, Peer, Tool};
 
 /// What runs when a user says something.
@@ -77,6 +79,7 @@ pub struct Bot {
     pub session_timeout: Duration,
     /// Turns of this bot that run at once in one dispatcher.
     pub permits: u32,
+    pub beside: Beside,
 }
 
 impl Bot {

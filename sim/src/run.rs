@@ -75,6 +75,7 @@ fn registry() -> anyhow::Result<Registry> {
         error_message: Bot::ERROR_MESSAGE.to_owned(),
         session_timeout: Duration::from_hours(1_000),
         permits: Bot::PERMITS,
+        beside: shared::registry::Beside::default(),
     };
     let spacing = Spacing::Exponential {
         initial: Duration::from_secs(1),

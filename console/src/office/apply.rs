@@ -10,7 +10,7 @@ use shared::registry::spec::{BotSpec, ChannelSpec};
 use shared::registry::{App, Bot, Channel, Registry, RegistryError, RegistryStore};
 
 use super::drafts::{AppDraft, BotDraft, ChannelDraft};
-use super::{find, validate};
+use super::{beside, find, validate};
 
 /// The file (`docs/registry-file.md`).
 #[derive(Default, Serialize, Deserialize)]
@@ -143,6 +143,7 @@ impl Known {
 
     fn bot(&mut self, draft: &BotDraft, entropy: &Entropy) -> Result<Step, String> {
         let mut bot = validate::bot(draft, entropy)?;
+        beside::resolve(&mut bot, &self.registry())?;
         let same =
             |old: &&Bot| old.name == bot.name || draft.id.as_deref() == Some(old.id.as_str());
         if let Some(old) = self.bots.iter().find(same) {

@@ -23,6 +23,7 @@ pub fn bot(bot: &Bot) -> BotDraft {
             (Some(http.url.to_string()), Some(time(http.deadline)), Some(http.attempts_max))
         }
     };
+    let canary = bot.beside.canary.as_ref();
     BotDraft {
         name: bot.name.clone(),
         id: Some(bot.id.to_string()),
@@ -38,6 +39,10 @@ pub fn bot(bot: &Bot) -> BotDraft {
         error_message: Some(bot.error_message.clone()),
         session_timeout: Some(time(bot.session_timeout)),
         permits: Some(bot.permits),
+        fallback: bot.beside.fallback.as_ref().map(ToString::to_string),
+        shadow: bot.beside.shadow.as_ref().map(ToString::to_string),
+        canary: canary.map(|canary| canary.bot.to_string()),
+        canary_percent: canary.map(|canary| f64::from(canary.share) / 100.0),
     }
 }
 

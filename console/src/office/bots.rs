@@ -15,7 +15,7 @@ use super::drafts::BotDraft;
 use super::execute::Desk;
 use super::problem::Problem;
 use super::views::BotView;
-use super::{back, etag, find, inherit, validate};
+use super::{back, beside, etag, find, inherit, validate};
 
 /// Which bot a bot inherits from.
 #[derive(Serialize, Deserialize)]
@@ -28,6 +28,8 @@ impl<S: Store> Desk<S> {
         actor.need(Scope::Configure)?;
         let bot = validate::bot(draft, &self.entropy)?;
         self.decide(actor, |book| {
+            let mut bot = bot.clone();
+            beside::resolve(&mut bot, &book.registry)?;
             free(book, &bot)?;
             if book.registry.bots.contains_key(&bot.id) {
                 return Err(Problem::conflict(format!("there is a bot {} already", bot.id)));
@@ -69,7 +71,8 @@ impl<S: Store> Desk<S> {
             }
             copies::merge(&mut plain, &mut given, patch, BOT_SECRETS);
             let draft = copies::with(plain.clone(), &given)?;
-            let bot = copies::revive_bot(&row, draft, &self.entropy)?;
+            let mut bot = copies::revive_bot(&row, draft, &self.entropy)?;
+            beside::resolve(&mut bot, &book.registry)?;
             free(book, &bot)?;
             let detail = json!({"before": before, "after": plain, "secrets": secrets_of(patch, BOT_SECRETS)});
             let log = vec![Log::new("bot.change", row.id.as_str(), detail)];
@@ -151,6 +154,9 @@ impl<S: Store> Desk<S> {
             }
             if inherit::children(book, &bot.id)?.next().is_some() {
                 return Err(Problem::conflict("other bots inherit from it"));
+            }
+            if let Some(other) = beside::user(&book.registry, &bot.id) {
+                return Err(Problem::conflict(format!("it stands beside {other:?}")));
             }
             let id = bot.id.to_string();
             let log = vec![Log::new("bot.remove", id.as_str(), json!({"before": back::bot(&bot)}))];

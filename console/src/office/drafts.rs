@@ -114,6 +114,22 @@ pub struct BotDraft {
     #[arg(long, value_name = "N")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permits: Option<u32>,
+    /// A bot, by id or name, that answers when this one fails.
+    #[arg(long, value_name = "BOT")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
+    /// A bot, by id or name, that gets the same turns unseen: its answers are compared.
+    #[arg(long, value_name = "BOT")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<String>,
+    /// A bot, by id or name, that stands in for this one in a share of the conversations.
+    #[arg(long, value_name = "BOT")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<String>,
+    /// The canary's share of the conversations, 0 to 100.
+    #[arg(long, value_name = "PERCENT")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_percent: Option<f64>,
 }
 
 /// A bot of another platform. Which words it takes depends on its kind.

@@ -87,7 +87,9 @@ impl<S: Store> Desk<S> {
             channels.push(plain);
         }
         let mut bot = copies::plain(&back::bot(&bot), BOT_SECRETS)?;
-        bot.shift_remove("id");
+        // Other bots are not part of it.
+        let others = ["id", "fallback", "shadow", "canary", "canary_percent"];
+        bot.retain(|word, _| !others.contains(&word.as_str()));
         Ok(Document { format: FORMAT.to_owned(), version: VERSION, bot, channels })
     }
 
@@ -114,6 +116,10 @@ impl<S: Store> Desk<S> {
         }
         let draft: BotDraft = copies::read(bot)?;
         let bot = validate::bot(&draft, &self.entropy)?;
+        if let Some((word, _)) = bot.beside.all().next() {
+            let words = format!("{word}: a bot is imported without others; set it afterwards");
+            return Err(Problem::invalid(words));
+        }
         let mut placeholders = Vec::new();
         for channel in channels {
             super::bots::fixed(channel, &["id", "bot", "app", "approve"])?;

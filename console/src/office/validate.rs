@@ -16,7 +16,7 @@ use shared::registry::{
 use url::Url;
 
 use super::drafts::{AppDraft, BotDraft, ChannelDraft, RulesDraft};
-use super::{connectors, rsa, scripts};
+use super::{beside, connectors, rsa, scripts};
 use crate::ids;
 
 /// Headers that are ours, the transport's, or would change what the request is.
@@ -125,8 +125,9 @@ pub fn bot(draft: &BotDraft, entropy: &Entropy) -> Result<Bot, String> {
     let session_timeout =
         time(timeout, "session-timeout", Bot::SESSION_TIMEOUT, bounds, &mut wrong);
     let permits = number(draft.permits, "permits", Bot::PERMITS, 10_000, &mut wrong);
+    let beside = beside::of(draft, &mut wrong);
     let name = draft.name.clone();
-    finish(&wrong, Bot { id, name, logic, error_message, session_timeout, permits })
+    finish(&wrong, Bot { id, name, logic, error_message, session_timeout, permits, beside })
 }
 
 /// What runs. A draft that is not refused names one at most.

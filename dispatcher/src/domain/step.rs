@@ -18,6 +18,8 @@ pub enum Ran {
         session: Box<Session>,
         /// What it changes beyond the conversation.
         wider: Vec<Change>,
+        /// For an operator: why another bot answered.
+        detail: String,
     },
     /// The outcome says how; the detail is for an operator.
     Badly { outcome: Outcome, detail: String },
@@ -44,8 +46,8 @@ pub struct Step {
 /// it was when the turn began: what the bot had said until then is dropped.
 pub fn after(ran: Ran, opened: &Session, error_message: &str, reader: Reader<'_>) -> Step {
     let (outcome, detail, messages, task, session, wider) = match ran {
-        Ran::Well { messages, task, session, wider } => {
-            (Outcome::Answered, String::new(), messages, task, session, wider)
+        Ran::Well { messages, task, session, wider, detail } => {
+            (Outcome::Answered, detail, messages, task, session, wider)
         }
         Ran::Badly { outcome, detail } => {
             let messages = vec![BotMessage::Text(error_message.to_owned())];

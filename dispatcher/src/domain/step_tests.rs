@@ -104,7 +104,7 @@ proptest! {
     ) {
         let texts: Vec<_> =
             messages.iter().map(|m| m.to_text(compatibility.escape_templates)).collect();
-        let ran = Ran::Well { messages, task: None, session: Box::new(opened()), wider: Vec::new() };
+        let ran = Ran::Well { messages, task: None, session: Box::new(opened()), wider: Vec::new(), detail: String::new() };
         let step = with_reader(mode, compatibility, |reader| after(ran, &opened(), "sorry", reader));
         let answer: Value = serde_json::from_slice(&step.reply).unwrap();
         let said: Vec<String> = match &answer["text"] {
@@ -129,7 +129,7 @@ proptest! {
         let bot_user: Map<String, Value> =
             pairs.into_iter().filter(|(key, _)| ours(key)).map(|(key, n)| (key, json!(n))).collect();
         let session = Session { bot_user: bot_user.clone(), ..opened() };
-        let ran = Ran::Well { messages: Vec::new(), task: None, session: Box::new(session), wider: Vec::new() };
+        let ran = Ran::Well { messages: Vec::new(), task: None, session: Box::new(session), wider: Vec::new(), detail: String::new() };
         let step = with_reader(Mode::Sync, Compatibility::default(), |reader| {
             after(ran, &opened(), "sorry", reader)
         });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use shared::broker::Broker;
-use shared::domain::ids::BotId;
+use shared::domain::ids::{BotId, ConversationId};
 use shared::domain::outcome::Outcome;
 use shared::domain::wider::Kept;
 use shared::lanes::Run;
@@ -16,6 +16,7 @@ use shared::store::{Conversation, StoreError, Turns};
 use shared::wire::jobs::Spent;
 use tokio::time::Instant;
 
+use super::beside::Shadowed;
 use super::danger::Right;
 use super::{Halt, Memory, Work};
 use crate::bots::{self, Bot, BotError, Out, Subject, TurnContext};
@@ -37,12 +38,65 @@ pub(super) struct Done {
     pub(super) queued: Duration,
     /// `None` when the bot was not called.
     pub(super) spent: Option<Spent>,
+    /// For the bot's shadow, once it is committed.
+    pub(super) shadowed: Option<Box<Shadowed>>,
 }
 
 /// Whose turn it is.
 struct Parties {
     bot: Arc<registry::Bot>,
     channel: Arc<Channel>,
+}
+
+/// Who is to try, with what.
+struct Try {
+    bot: Arc<registry::Bot>,
+    channel: Arc<Channel>,
+    conversation: ConversationId,
+    session: Session,
+    /// How long the call may take.
+    time: Duration,
+}
+
+/// What came of a try.
+struct Tried {
+    ran: Ran,
+    /// Whether a dialog that was open is over.
+    ends_dialog: bool,
+    took: Duration,
+    /// `None` when the bot was not called.
+    spent: Option<Spent>,
+}
+
+enum Attempted {
+    Ran(Tried),
+    /// The turn must not run again, and why.
+    Never(String),
+}
+
+impl Tried {
+    fn unavailable() -> Self {
+        Self { ran: Ran::unavailable(), ends_dialog: false, took: Duration::ZERO, spent: None }
+    }
+
+    /// The fall-back's answer, when it has one. Where the bot itself waits stays as it was.
+    fn or(self, other: Self, opened: &Session, why: &str) -> Self {
+        let took = self.took + other.took;
+        let Ran::Well { messages, task, mut session, wider, .. } = other.ran else {
+            return Self { took, ..self };
+        };
+        session.dialog.clone_from(&opened.dialog);
+        let detail = format!("its fall-back answered: {why}");
+        let ran = Ran::Well { messages, task, session, wider, detail };
+        Self { ran, took, spent: self.spent.or(other.spent), ..self }
+    }
+
+    const fn as_fallback(&self) -> &'static str {
+        match self.ran {
+            Ran::Well { .. } => "answered",
+            Ran::Badly { .. } => "failed",
+        }
+    }
 }
 
 impl Done {
@@ -75,41 +129,90 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                 wants_new: work.turn.new_session,
             },
         );
-        let mut took = Duration::ZERO;
-        let mut spent = None;
-        let mut ran = Ran::unavailable();
-        let asked = Instant::now();
-        if let Some(_permit) = self.permit(&parties.bot, run).await? {
-            let waited = asked.elapsed();
-            let _held = match self.right_to_run(memory, work, run).await? {
-                Right::Run(held) => held,
-                Right::Never(why) => return Ok(self.parked(work, conversation, &why)),
-            };
-            let wider = self.wider(work, &parties, run).await?;
-            if let Some(ticket) = self.breakers.admit(&parties.bot.id) {
-                let began = Instant::now();
-                let ends_dialog;
-                (ran, ends_dialog) =
-                    self.call(work, &parties, conversation, opened.clone(), wider).await;
-                if ends_dialog {
-                    opened.dialog = None;
-                }
-                took = began.elapsed();
-                spent = Some(Spent { own: work.behind + took, waited });
-                self.metrics.bot_seconds.observe(took.as_secs_f64());
-                if ticket.ended(matches!(ran, Ran::Well { .. })) {
-                    self.metrics.breakers_opened.inc();
-                    tracing::warn!(bot.id = %parties.bot.id, "a bot keeps failing: it is answered for");
-                }
-            }
+        let conversation_id = conversation.id;
+        let bot = self.stand_in(&parties.bot, conversation_id);
+        let time = self.time_of(&parties.bot);
+        let try_of = |bot, session, time| Try {
+            bot,
+            channel: Arc::clone(&parties.channel),
+            conversation: conversation_id,
+            session,
+            time,
+        };
+        let own = try_of(bot, opened.clone(), time);
+        let mut tried = match self.attempt(memory, work, own, run).await? {
+            Attempted::Ran(tried) => tried,
+            Attempted::Never(why) => return Ok(self.parked(work, conversation, &why)),
+        };
+        if tried.ends_dialog {
+            opened.dialog = None;
         }
+        let why = match &tried.ran {
+            Ran::Well { .. } => None,
+            Ran::Badly { detail, .. } => Some(detail.clone()),
+        };
+        let fallback = parties.bot.beside.fallback.as_ref().filter(|_| why.is_some());
+        if let (Some(why), Some(bot)) = (why, fallback.and_then(|bot| self.beside(bot))) {
+            let other = try_of(bot, opened.clone(), self.turn_deadline.saturating_sub(tried.took));
+            match self.attempt(memory, work, other, run).await? {
+                Attempted::Ran(other) => tried = tried.or(other, &opened, &why),
+                Attempted::Never(why) => return Ok(self.parked(work, conversation, &why)),
+            }
+            self.metrics.fallbacks.with_label_values(&[tried.as_fallback()]).inc();
+        }
+        let Tried { ran, took, spent, .. } = tried;
+        let parts = (&*parties.bot, &parties.channel);
+        let shadowed = self.shadowed(work, parts, conversation_id, (&opened, &ran));
         let error_message = parties.bot.error_message.clone();
         let compatibility = parties.channel.compatibility;
         let reader = Done::reader(work, compatibility);
         let step = step::after(ran, &opened, &error_message, reader);
         let queued = self.queued(work).saturating_sub(took);
         self.metrics.queue_seconds.observe(queued.as_secs_f64());
-        Ok(Done { step, opened, error_message, compatibility, took, queued, spent })
+        Ok(Done { step, opened, error_message, compatibility, took, queued, spent, shadowed })
+    }
+
+    /// One bot's try at the turn: permit, right to run, breaker, call.
+    async fn attempt(
+        &self,
+        memory: &mut Memory,
+        work: &Work,
+        this: Try,
+        run: &Run<Work>,
+    ) -> Result<Attempted, Halt> {
+        let asked = Instant::now();
+        let mut tried = Tried::unavailable();
+        let Some(_permit) = self.permit(&this.bot, run).await? else {
+            return Ok(Attempted::Ran(tried));
+        };
+        let waited = asked.elapsed();
+        let _held = match self.right_to_run(memory, work, run).await? {
+            Right::Run(held) => held,
+            Right::Never(why) => return Ok(Attempted::Never(why)),
+        };
+        let wider = self.wider(work, &this.bot, run).await?;
+        let Some(ticket) = self.breakers.admit(&this.bot.id) else {
+            return Ok(Attempted::Ran(tried));
+        };
+        let Try { bot, channel, conversation, session, time } = this;
+        let subject = Subject {
+            turn: Arc::clone(&work.turn),
+            conversation,
+            bot: Arc::clone(&bot),
+            channel,
+            traceparent: Some(work.trace.to_string()),
+            wider,
+        };
+        let began = Instant::now();
+        (tried.ran, tried.ends_dialog) = self.call(subject, session, began + time).await;
+        tried.took = began.elapsed();
+        tried.spent = Some(Spent { own: work.behind + tried.took, waited });
+        self.metrics.bot_seconds.observe(tried.took.as_secs_f64());
+        if ticket.ended(matches!(tried.ran, Ran::Well { .. })) {
+            self.metrics.breakers_opened.inc();
+            tracing::warn!(bot.id = %bot.id, "a bot keeps failing: it is answered for");
+        }
+        Ok(Attempted::Ran(tried))
     }
 
     /// `None`: the bot is to be answered for.
@@ -133,23 +236,13 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
 
     /// Calls the bot logic: bounded in time, and a panic is the bot's failure. Also whether that ends a
     /// dialog that was open.
-    async fn call(
+    pub(super) async fn call(
         &self,
-        work: &Work,
-        parties: &Parties,
-        conversation: &Conversation,
+        subject: Subject,
         session: Session,
-        wider: Vec<Kept>,
+        deadline: Instant,
     ) -> (Ran, bool) {
-        let subject = Subject {
-            turn: Arc::clone(&work.turn),
-            conversation: conversation.id,
-            bot: Arc::clone(&parties.bot),
-            channel: Arc::clone(&parties.channel),
-            traceparent: Some(work.trace.to_string()),
-            wider,
-        };
-        let deadline = Instant::now() + self.turn_deadline;
+        let bot = subject.bot.id.clone();
         let context = TurnContext::new(subject, session, deadline, self.limits);
         let running = AssertUnwindSafe(self.bot.turn(&context)).catch_unwind();
         let ended = match tokio::time::timeout_at(deadline, running).await {
@@ -161,14 +254,15 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             Ok(end) => {
                 let Out { session, messages, wider } = context.into_out();
                 let session = Box::new(session);
-                (Ran::Well { messages, task: end.task, session, wider }, false)
+                let detail = String::new();
+                (Ran::Well { messages, task: end.task, session, wider, detail }, false)
             }
             Err(error) => {
                 let outcome = match error {
                     BotError::TimedOut => Outcome::BotTimedOut,
                     BotError::Failed(_) | BotError::Script { .. } => Outcome::BotFailed,
                 };
-                tracing::warn!(bot.id = %parties.bot.id, %error, "a bot's run failed");
+                tracing::warn!(bot.id = %bot, %error, "a bot's run failed");
                 let ends_dialog = error.ends_dialog();
                 (Ran::Badly { outcome, detail: error.into_detail() }, ends_dialog)
             }
@@ -179,10 +273,10 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
     async fn wider(
         &self,
         work: &Work,
-        parties: &Parties,
+        bot: &registry::Bot,
         run: &Run<Work>,
     ) -> Result<Vec<Kept>, Halt> {
-        let scopes = bots::scopes(&parties.bot, &work.turn);
+        let scopes = bots::scopes(bot, &work.turn);
         let mut failures = 0;
         while !scopes.is_empty() {
             match self.unless_closing(run, self.store.wider(&scopes)).await? {
@@ -242,6 +336,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             took: Duration::ZERO,
             queued: self.queued(work),
             spent: None,
+            shadowed: None,
         }
     }
 

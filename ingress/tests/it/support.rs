@@ -213,6 +213,7 @@ async fn register(store: &Sqlite, setup: &Setup) {
         error_message: Bot::ERROR_MESSAGE.to_owned(),
         session_timeout: Bot::SESSION_TIMEOUT,
         permits: Bot::PERMITS,
+        beside: shared::registry::Beside::default(),
     };
     store.add_bot(&bot).await.unwrap();
     let endpoint = Endpoint {

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::beside::BesideSpec;
 use super::{
     Bot, Channel, Compatibility, ConnectorLogic, Endpoint, HttpLogic, Logic, Peer, Rate,
     ScriptLogic, TokenRules,
@@ -53,6 +54,8 @@ pub struct BotSpec {
     error_message: String,
     session_timeout_ms: u64,
     permits: u32,
+    #[serde(default, skip_serializing_if = "BesideSpec::is_empty")]
+    beside: BesideSpec,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -141,6 +144,7 @@ impl BotSpec {
             error_message: bot.error_message.clone(),
             session_timeout_ms: ms(bot.session_timeout),
             permits: bot.permits,
+            beside: BesideSpec::of(&bot.beside),
         }
     }
 
@@ -183,6 +187,7 @@ impl BotSpec {
             error_message: self.error_message,
             session_timeout: Duration::from_millis(self.session_timeout_ms),
             permits: self.permits,
+            beside: self.beside.into_beside(),
         }
     }
 }

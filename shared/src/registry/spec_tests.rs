@@ -1,6 +1,6 @@
 //! What goes into a spec comes out again, except secrets, which never go in.
 
-use super::super::{Model, Tool};
+use super::super::{Beside, Canary, Model, Tool};
 use super::*;
 
 fn endpoint(retry: Policy) -> Endpoint {
@@ -115,6 +115,9 @@ fn a_bot_comes_back_with_its_secret_given_apart() {
         let connector = ConnectorLogic { peer, url, authorization, deadline, attempts_max: 2 };
         Logic::Connector(Box::new(connector))
     });
+    let canary = Canary { bot: "st-4".into(), share: 250 };
+    let beside =
+        Beside { fallback: Some("st-2".into()), shadow: Some("st-3".into()), canary: Some(canary) };
     let others = [Logic::Echo, Logic::Http(http), Logic::Script(script)];
     for logic in others.into_iter().chain(connectors) {
         let bot = Bot {
@@ -124,6 +127,7 @@ fn a_bot_comes_back_with_its_secret_given_apart() {
             error_message: "oh".to_owned(),
             session_timeout: Duration::from_mins(1),
             permits: 5,
+            beside: beside.clone(),
         };
         let text = serde_json::to_string(&BotSpec::of(&bot)).unwrap();
         assert!(!text.contains("b0t"), "{text}");

@@ -142,3 +142,33 @@ fn a_connector_is_added_changed_and_refused_by_command() {
     let (code, said) = data.fails(&["bot", "test", "nothing.yaml"]);
     assert!(code == 64 && said.contains("--script"), "{code} {said}");
 }
+
+#[test]
+fn bots_beside_a_bot_are_named_found_and_kept() {
+    let data = Data::new();
+    data.run(&["bot", "add", "--name", "other"]);
+    for (more, why) in [
+        (&["--fallback", "nobody"][..], "fallback: "),
+        (&["--canary", "other"], "canary_percent"),
+        (&["--canary", "other", "--canary-percent", "101"], "canary_percent"),
+        (&["--canary-percent", "1"], "no canary"),
+    ] {
+        let (_, said) = data.fails(&[&["bot", "add", "--name", "main"][..], more].concat());
+        assert!(said.contains(why), "{more:?}: {said}");
+    }
+    let beside = ["--fallback", "other", "--shadow", "other", "--canary", "other"];
+    data.run(&[&["bot", "add", "--name", "main", "--canary-percent", "2.5"][..], &beside].concat());
+    let (_, said) = data.fails(&["bot", "set", "main", "fallback=main"]);
+    assert!(said.contains("it is the bot itself"), "{said}");
+    let (_, said) = data.fails(&["bot", "remove", "other"]);
+    assert!(said.contains("stands beside \"main\""), "{said}");
+    let exported = data.run(&["bot", "export", "main"]);
+    assert!(!exported.contains("fallback") && !exported.contains("canary"), "{exported}");
+    data.run(&["bot", "set", "main", "fallback=", "shadow=", "canary=", "canary_percent="]);
+    data.run(&["bot", "remove", "other"]);
+    // A registry file names those that stand above it by their names.
+    let text = "[[bots]]\nname = \"a\"\n[[bots]]\nname = \"b\"\nshadow = \"a\"\n";
+    let file = data.file("registry.toml", text);
+    assert_eq!(data.json(&["apply", "--file", &file])[1]["done"], "added");
+    assert_eq!(data.json(&["apply", "--file", &file])[1]["done"], "unchanged");
+}

@@ -111,6 +111,7 @@ impl<P: Pair> World<P> {
             error_message: Bot::ERROR_MESSAGE.to_owned(),
             session_timeout: Bot::SESSION_TIMEOUT,
             permits: Bot::PERMITS,
+            beside: shared::registry::Beside::default(),
         };
         store.add_bot(&bot).await.unwrap();
         let channel = ChannelId::from("");

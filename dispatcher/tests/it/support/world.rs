@@ -65,6 +65,7 @@ pub(crate) fn a_bot() -> Bot {
         error_message: SORRY.to_owned(),
         session_timeout: Bot::SESSION_TIMEOUT,
         permits: Bot::PERMITS,
+        beside: shared::registry::Beside::default(),
     }
 }
 

@@ -213,6 +213,7 @@ pub(super) fn echo(bot: &BotId) -> Bot {
         error_message: Bot::ERROR_MESSAGE.to_owned(),
         session_timeout: Bot::SESSION_TIMEOUT,
         permits: Bot::PERMITS,
+        beside: shared::registry::Beside::default(),
     }
 }
 
