@@ -26,6 +26,7 @@ const MEMBERS_MAX: usize = 1_024;
 #[derive(Clone, Debug)]
 pub(super) struct Members {
     me: Uuid,
+    partitions: u16,
     others: Arc<Mutex<HashMap<Uuid, Heard>>>,
 }
 
@@ -46,7 +47,8 @@ enum Change {
 impl Members {
     /// Begins to announce this process and to listen for the others.
     pub(super) fn start<B: Broker, S>(ground: &Ground<B, S>, queue: Queue) -> Self {
-        let members = Self { me: ground.process, others: Arc::default() };
+        let partitions = ground.broker.topology().partitions;
+        let members = Self { me: ground.process, partitions, others: Arc::default() };
         let task = Task {
             members: members.clone(),
             broker: ground.broker.clone(),
@@ -61,7 +63,10 @@ impl Members {
     pub(super) async fn preferred(&self, partition: Partition, yielded: Option<Instant>) -> u32 {
         loop {
             let since = yielded.map(|at| at.elapsed());
-            if let Some(rank) = rendezvous::yields(self.me, &self.known(), partition, since) {
+            let known = self.known();
+            if let Some(rank) =
+                rendezvous::yields(self.me, &known, partition, self.partitions, since)
+            {
                 return rank;
             }
             tokio::time::sleep(EVERY).await;
@@ -69,7 +74,7 @@ impl Members {
     }
 
     pub(super) fn rank(&self, partition: Partition) -> u32 {
-        rendezvous::rank(self.me, &self.known(), partition)
+        rendezvous::rank(self.me, &self.known(), partition, self.partitions)
     }
 
     fn known(&self) -> Vec<Member> {
@@ -160,7 +165,7 @@ mod tests {
     use super::*;
 
     fn members() -> Members {
-        Members { me: Uuid::from_u128(1), others: Arc::default() }
+        Members { me: Uuid::from_u128(1), partitions: 16, others: Arc::default() }
     }
 
     fn alive(process: u128, room: &str) -> Announcement {
