@@ -61,6 +61,9 @@ pub struct Torture {
     /// How long a dispatcher is frozen at least, in seconds; up to half as much is added.
     #[arg(long, default_value_t = 30)]
     pub freeze: u64,
+    /// How long the bot takes for an answer at least, in milliseconds; up to 450 are added.
+    #[arg(long, default_value_t = 50)]
+    pub thinks: u64,
     /// Conversations at once, of each tenant.
     #[arg(long, default_value_t = 40)]
     pub conversations: usize,
@@ -124,7 +127,7 @@ pub async fn run(torture: &Torture) -> Result<Outcome> {
     let journal = Arc::new(Journal::create(&torture.out.join("history.jsonl"))?);
     let ground = Ground::start(torture.engines, torture.freeze).await?;
     let options = Options {
-        thinks: Duration::from_millis(50),
+        thinks: Duration::from_millis(torture.thinks),
         thinks_more: Duration::from_millis(450),
         settings: vec![("lifecycle.linger", "5s")],
         mirrored: true,

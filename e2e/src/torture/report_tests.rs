@@ -32,6 +32,7 @@ fn outcome() -> Outcome {
             faults: Vec::new(),
             faults_max: None,
             freeze: 30,
+            thinks: 50,
             conversations: 4,
             out: "unused".into(),
         },

@@ -13,6 +13,7 @@ async fn run(engines: Engines, faults: Vec<Fault>, faults_max: usize) -> Outcome
         faults,
         faults_max: Some(faults_max),
         freeze: 8,
+        thinks: 50,
         conversations: 16,
         out: folder.path().to_owned(),
     };
