@@ -12,11 +12,12 @@ use crate::office::problem::{Kind, Problem};
 pub(crate) type Reply = Response<Full<Bytes>>;
 
 /// What the edge refuses before the office is asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
     NoToken,
     NoPath,
-    Method(&'static str),
+    /// With those that are, all of them (RFC 9110 §15.5.6).
+    Method(Vec<&'static str>),
     TooLarge,
     TooSlow,
     MediaType,
@@ -25,7 +26,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    const fn told(self) -> (StatusCode, &'static str) {
+    const fn told(&self) -> (StatusCode, &'static str) {
         match self {
             Self::NoToken => (StatusCode::UNAUTHORIZED, "a valid API token is needed"),
             Self::NoPath => (StatusCode::NOT_FOUND, "there is nothing at this path"),
@@ -52,7 +53,8 @@ impl Refusal {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             Self::Method(allowed) => {
-                headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+                let allowed = HeaderValue::from_str(&allowed.join(", "));
+                headers.extend(allowed.ok().map(|allowed| (header::ALLOW, allowed)));
             }
             Self::Busy => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

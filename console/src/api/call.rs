@@ -42,6 +42,10 @@ impl Call {
 
     /// The body as what it is to be. What is wrong is told by place, never by value: it may be a secret.
     pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        // A list of values in the order of the fields would be read as an object.
+        if self.body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::invalid("the body: a JSON object is needed"));
+        }
         serde_json::from_slice(&self.body).map_err(|error| {
             let words = error.to_string();
             let fields = ["unknown field", "missing field"];

@@ -56,7 +56,7 @@ pub(super) async fn answer<B: Broker, S: Store>(
     body: Incoming,
 ) -> Result<Reply, Failed> {
     if head.method != Method::POST {
-        return Err(Refusal::Method("POST").into());
+        return Err(Refusal::Method(vec!["POST"]).into());
     }
     let bare = head.headers.get("auth").and_then(|value| value.to_str().ok()).map(str::trim);
     let actor = holder(room, bare.or_else(|| bearer(&head.headers))).await?;

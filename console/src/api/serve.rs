@@ -88,14 +88,16 @@ async fn answered<B: Broker, S: Store>(
 
 fn route(head: &Parts) -> Result<(&'static Route, Vec<String>), Failed> {
     let path = head.uri.path().strip_prefix(BASE).ok_or(Refusal::NoPath)?;
-    // A literal path wins over one with a part that varies.
+    // A literal path wins over one with a part that varies: who is called like it is reached by id.
     let mut here: Vec<_> =
         ROUTES.iter().filter_map(|route| Some((route, route.matches(path)?))).collect();
-    here.sort_by_key(|(_, parts)| parts.len());
-    let allowed = here.first().map(|(route, _)| route.method.as_str());
+    let least = here.iter().map(|(_, parts)| parts.len()).min();
+    here.retain(|(_, parts)| Some(parts.len()) == least);
+    let allowed: Vec<_> = here.iter().map(|(route, _)| route.method.as_str()).collect();
     let found = here.into_iter().find(|(route, _)| *route.method == head.method);
     let Some((route, raw)) = found else {
-        return Err(allowed.map_or(Refusal::NoPath, Refusal::Method).into());
+        let nothing = allowed.is_empty();
+        return Err(if nothing { Refusal::NoPath } else { Refusal::Method(allowed) }.into());
     };
     let decoded = raw.iter().map(|part| decoded(part)).collect::<Option<Vec<_>>>();
     Ok((route, decoded.ok_or(Refusal::NoPath)?))

@@ -51,6 +51,10 @@ async fn every_route_is_in_the_document_and_every_documented_route_exists() {
         assert_eq!(answer.status, status, "{method} {path}");
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
+    let answer = Answer::of(api.request(&Method::PUT, "/apps/none")).await;
+    assert_eq!((answer.status, answer.header("allow")), (405, "GET, PATCH, DELETE"));
+    let answer = Answer::of(api.request(&Method::GET, "/bots/import")).await;
+    assert_eq!((answer.status, answer.header("allow")), (405, "POST"));
     // Every reference leads somewhere.
     let text = served.text;
     for reference in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap())

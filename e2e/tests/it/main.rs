@@ -1,6 +1,7 @@
 //! The whole product, from outside.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod api;
 mod bad_input;
 mod canaries;
 mod clients;
