@@ -294,6 +294,7 @@ name = "append-{tenant}"
 id = "{bot_id}"
 http = "{bot}"
 http_attempts = 3
+session_timeout = "24h"
 permits = {permits}
 
 [[channels]]
