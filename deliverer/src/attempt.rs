@@ -13,6 +13,7 @@ use shared::fault::{self, Defect, Point};
 use shared::registry::Endpoint;
 use shared::store::{AttemptRecord, Deliveries, Settlement, Turns, Verdict};
 use shared::telemetry::OUTCOME;
+use shared::tracer;
 use tokio::time::Instant;
 
 use crate::domain::judge::{Answer, judge};
@@ -35,8 +36,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) seen: u32,
     /// `None` when the channel has none, or is gone.
     pub(crate) endpoint: Option<&'a Endpoint>,
-    /// Its place in its trace.
-    pub(crate) trace: Context,
+    /// Where the doorbell was in the turn's trace, when one came.
+    pub(crate) trace: Option<Context>,
 }
 
 /// What was to be written of an attempt, and whether it was.
@@ -66,7 +67,7 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
         pass: Pass,
     ) -> Outcome {
         let Attempt { delivery, number, seen, endpoint, trace } = attempt;
-        let trace = trace.with_span(SpanId::new(self.entropy.u64()));
+        let (trace, mut span) = self.span(delivery, number, trace);
         let begun = Instant::now();
         fault::point(Point::DeliveryPosting);
         let posted = self.post(delivery, endpoint, trace).await;
@@ -92,6 +93,8 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
             took_ms = record.took_ms, delivery.id = %delivery.id, channel.id = %delivery.channel,
             trace.id = %trace.trace, "an attempt has ended"
         );
+        tell(&mut span, &record, &verdict);
+        drop(span);
         memory.open = Some(Open {
             place: delivery.place,
             seen,
@@ -100,6 +103,32 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
         let settlement = self.settle(delivery, seen, Some(record), &verdict).await;
         memory.open = None;
         (verdict, settlement)
+    }
+
+    /// The attempt's span: under the doorbell's for as long as that is known here. A retry goes back to the
+    /// attempt before it, whoever made that.
+    fn span(
+        &self,
+        delivery: &Delivery,
+        number: u32,
+        bell: Option<Context>,
+    ) -> (Context, tracer::Span) {
+        let turn = delivery.id.turn;
+        let known = self.traces.of(turn, bell);
+        let trace = known.unwrap_or_else(|| self.tracer.begin(Context::of_turn(turn)));
+        let of = |number: u32| {
+            let number = u64::from(delivery.id.index) << u32::BITS | u64::from(number);
+            trace.with_span(SpanId::derived(trace.trace, turn.uuid(), number))
+        };
+        let parent = known.map(|known| known.span);
+        let mut span = self.tracer.span("attempt", tracer::Kind::Client, of(number), parent);
+        if number > 1 {
+            span.link(of(number - 1));
+        }
+        span.text("switchhook.delivery.id", delivery.id);
+        span.text("switchhook.channel.id", &delivery.channel);
+        span.number("switchhook.attempt", number);
+        (of(number), span)
     }
 
     /// Parks a delivery whose endpoint is disabled, without a POST.
@@ -225,6 +254,20 @@ fn tell_health(pass: Pass, verdict: &Verdict, delivery: &Delivery) {
             channel.id = %delivery.channel,
             "an endpoint fails again and again: it is left alone for a while"
         );
+    }
+}
+
+/// Ends an attempt's span.
+fn tell(span: &mut tracer::Span, record: &AttemptRecord, verdict: &Verdict) {
+    span.text("switchhook.outcome", word(verdict));
+    if record.status != 0 {
+        span.number("http.response.status_code", record.status);
+    }
+    if let Some(error) = &record.error {
+        span.text("error.type", error);
+    }
+    if *verdict != Verdict::Delivered {
+        span.fail();
     }
 }
 

@@ -16,6 +16,7 @@ mod ringer;
 mod room;
 mod runs;
 mod timers;
+mod traces;
 mod worker;
 
 pub use alone::Alone;

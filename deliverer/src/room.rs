@@ -18,6 +18,7 @@ use shared::registry::cache::Cache;
 use shared::registry::{Channel, Endpoint};
 use shared::store::{Deliveries, StoreError, Turns};
 use shared::topology::{Partition, Topology};
+use shared::tracer::Tracer;
 use shared::wire::envelope::Keys;
 
 use crate::gates::Gates;
@@ -25,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::ringer::{self, Ringer};
 use crate::runs::Runs;
 use crate::timers::Timers;
+use crate::traces::Traces;
 
 const BACK_OFF_FIRST: Duration = Duration::from_millis(50);
 const BACK_OFF_MAX: Duration = Duration::from_secs(3);
@@ -46,6 +48,8 @@ pub(crate) struct Room<B, S> {
     pub(crate) timers: Timers,
     pub(crate) runs: Arc<Runs>,
     pub(crate) ringer: Ringer,
+    pub(crate) tracer: Tracer,
+    pub(crate) traces: Traces,
     /// Most bytes of a response that are read.
     pub(crate) response_max: usize,
     registry: Cache,
@@ -85,6 +89,8 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
             timers: Timers::default(),
             runs,
             ringer,
+            tracer: ground.tracer.clone(),
+            traces: Traces::default(),
             response_max: deliverer.response_max.0,
             registry: ground.registry.clone(),
             topology: ground.broker.topology().clone(),

@@ -191,7 +191,7 @@ impl<B: Broker, S: Deliveries + Turns> Worker<B, S> {
         let room = &self.0;
         let channel = room.channel(&seen.delivery.channel).await;
         let endpoint = channel.as_deref().and_then(|channel| channel.endpoint.as_ref());
-        let trace = bell.trace.unwrap_or_else(|| Context::of_turn(seen.delivery.id.turn));
+        let trace = bell.trace;
         let (delivery, outcome) = if self.is_first(&seen, bell, endpoint) {
             room.metrics.unclaimed.inc();
             let delivery = seen.delivery;

@@ -5,6 +5,7 @@
 pub mod dashboards;
 pub mod environment;
 pub mod rules;
+pub mod sbom;
 
 use std::path::Path;
 

@@ -14,6 +14,7 @@ use shared::lanes::permits::Permits;
 use shared::registry::RegistryStore;
 use shared::registry::cache::Cache;
 use shared::store::Turns;
+use shared::tracer::Tracer;
 use shared::wire::envelope::Keys;
 use tokio::sync::{RwLock, mpsc};
 use uuid::Uuid;
@@ -53,7 +54,8 @@ pub(crate) struct Room<B, S, L> {
     pub(crate) limits: Limits,
     pub(crate) turn_deadline: Duration,
     pub(crate) shadows: mpsc::Sender<Box<Shadowed>>,
-    entropy: Entropy,
+    pub(crate) entropy: Entropy,
+    pub(crate) tracer: Tracer,
 }
 
 impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
@@ -103,6 +105,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             turn_deadline: dispatcher.turn_deadline,
             shadows,
             entropy: ground.entropy.clone(),
+            tracer: ground.tracer.clone(),
         }
     }
 

@@ -17,13 +17,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use shared::broker::{Broker, Job};
 use shared::domain::ids::{ConversationId, ConversationKey, TurnId};
-use shared::domain::trace::Context;
+use shared::domain::trace::{Context, SpanId};
 use shared::domain::turn::Turn;
 use shared::fault::{self, Point};
 use shared::lanes::{Fate, Handler, Run, Undecodable};
 use shared::registry::RegistryStore;
 use shared::store::{Conversation, Turns};
 use shared::topology::{Partition, Queue};
+use shared::tracer::{Kind, Span};
 use shared::wire::jobs::TurnJob;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -45,8 +46,10 @@ pub(crate) struct Work {
     turn: Arc<Turn>,
     key: ConversationKey,
     reply_to: Option<String>,
-    /// The job's place in its trace.
+    /// This run's place in its trace.
     trace: Context,
+    /// The span of the job.
+    parent: SpanId,
     redelivered: bool,
     /// The job as it came, for parking.
     sealed: Bytes,
@@ -100,15 +103,21 @@ where
     ) -> Result<(ConversationId, Work), Undecodable> {
         let TurnJob { turn, reply_to, traceparent } = TurnJob::open(&self.0.keys, &job.body)
             .map_err(|error| Undecodable(error.to_string()))?;
-        let trace = traceparent.as_deref().and_then(Context::parse);
-        let trace = trace.unwrap_or_else(|| Context::of_turn(turn.id));
+        let came = traceparent.as_deref().and_then(Context::parse);
+        let came = came.unwrap_or_else(|| Context::of_turn(turn.id));
+        let span = if job.redelivered {
+            SpanId::new(self.0.entropy.u64())
+        } else {
+            first_run(came, turn.id)
+        };
         let key = turn.conversation();
         let held = self.0.load.hold(&turn.bot, partition);
         let work = Work {
             turn: Arc::new(turn),
             key,
             reply_to,
-            trace,
+            trace: came.with_span(span),
+            parent: came.span,
             redelivered: job.redelivered,
             sealed: job.body.clone(),
             arrived: Instant::now(),
@@ -123,9 +132,16 @@ where
         work.behind = work.arrived.elapsed();
         let span =
             tracing::info_span!("turn", turn.id = %work.turn.id, trace.id = %work.trace.trace);
+        let mut recorded = self.0.span(&work);
         match self.0.serve(memory, &work, run).instrument(span).await {
-            Ok(()) => Fate::Ack,
-            Err(Halt(reason)) => Fate::Close(reason),
+            Ok(outcome) => {
+                recorded.text("switchhook.outcome", outcome);
+                Fate::Ack
+            }
+            Err(Halt(reason)) => {
+                recorded.fail();
+                Fate::Close(reason)
+            }
         }
     }
 
@@ -143,20 +159,45 @@ where
     }
 }
 
+/// The span of a job's first run: who is given the job again knows it too.
+fn first_run(came: Context, turn: TurnId) -> SpanId {
+    SpanId::derived(came.trace, turn.uuid(), came.span.number())
+}
+
 impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
-    async fn serve(&self, memory: &mut Memory, work: &Work, run: &Run<Work>) -> Result<(), Halt> {
+    /// The span of a run, from the job's arrival.
+    fn span(&self, work: &Work) -> Span {
+        let span = self.tracer.span("turn", Kind::Consumer, work.trace, Some(work.parent));
+        let mut span = span.since(work.arrived);
+        span.text("switchhook.turn.id", work.turn.id);
+        span.text("switchhook.bot.id", &work.turn.bot);
+        span.text("switchhook.channel.id", &work.turn.channel);
+        if work.redelivered {
+            let came = work.trace.with_span(work.parent);
+            span.link(came.with_span(first_run(came, work.turn.id)));
+        }
+        span
+    }
+
+    /// Until the turn is settled. Returns its outcome, for the trace.
+    async fn serve(
+        &self,
+        memory: &mut Memory,
+        work: &Work,
+        run: &Run<Work>,
+    ) -> Result<&'static str, Halt> {
         let mut found = self.find(memory, work, run).await?;
         let mut misses = 0;
-        loop {
+        let outcome = loop {
             let conversation = match found {
                 Found::Open(conversation) => conversation,
                 Found::Settled(settled) => {
                     self.repeat(work, &settled).await;
-                    break;
+                    break "settled_before";
                 }
                 Found::Refused(why) => {
                     self.give_up(work, &why).await;
-                    break;
+                    break "stray";
                 }
             };
             fault::point(Point::TurnLoaded);
@@ -168,8 +209,9 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                     self.tell(work, committed, &done).await;
                     self.show(done.shadowed);
                     fault::point(Point::TurnTold);
+                    let outcome = done.step.outcome.as_str();
                     memory.remember(work.turn.id, &conversation, committed, done.step);
-                    break;
+                    break outcome;
                 }
                 End::Moved(now) => {
                     misses += 1;
@@ -180,9 +222,9 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             }
             // What was known did not hold.
             memory.known = None;
-        }
+        };
         self.unmark(memory).await;
-        Ok(())
+        Ok(outcome)
     }
 
     /// Waits for something, but not beyond the beginning of a hand-over.

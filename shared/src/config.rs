@@ -194,6 +194,13 @@ settings! {
         /// What to log: a level, or directives like `info,dispatcher=debug`.
         level: String = "info",
     }
+    /// Traces.
+    tracing: Tracing {
+        /// URL of an OpenTelemetry collector; spans are sent to its /v1/traces (OTLP over HTTP, JSON). Empty: no tracing.
+        endpoint: Option<url::Url> = "",
+        /// Share, from 0 to 1, of the traces that begin here that are recorded. One that a client began is recorded when its `traceparent` says so.
+        sample: f64 = "1",
+    }
     /// Starting and stopping.
     lifecycle: Lifecycle {
         /// How long a process may take to finish what it has begun after SIGTERM.
@@ -286,6 +293,13 @@ fn check(settings: &Settings, mistakes: &mut Vec<String>) {
     }
     if !["human", "json"].contains(&settings.log.format.as_str()) {
         mistakes.push("log.format: human or json".to_owned());
+    }
+    if !(0.0..=1.0).contains(&settings.tracing.sample) {
+        mistakes.push("tracing.sample: from 0 to 1".to_owned());
+    }
+    let endpoint = settings.tracing.endpoint.as_ref();
+    if endpoint.is_some_and(|url| !["http", "https"].contains(&url.scheme())) {
+        mistakes.push("tracing.endpoint: an http or https URL".to_owned());
     }
     if !["strict", "best-effort"].contains(&settings.script.jail.as_str()) {
         mistakes.push("script.jail: strict or best-effort".to_owned());

@@ -30,6 +30,7 @@ use crate::store::postgres::{Postgres, PostgresConfig};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError, Upkeep as _};
 use crate::topology::Topology;
+use crate::tracer::Tracer;
 use crate::vault::Vault;
 use crate::wire::envelope::Keys;
 use crate::wire::jobs::Announcement;
@@ -191,7 +192,12 @@ impl From<OpenError> for Failure {
 
 impl<B: Broker, S: Store> Engine<B, S> {
     /// The ground of this process.
-    pub fn ground(self, metrics: prometheus::Registry, readiness: Readiness) -> Ground<B, S> {
+    pub fn ground(
+        self,
+        metrics: prometheus::Registry,
+        readiness: Readiness,
+        tracer: Tracer,
+    ) -> Ground<B, S> {
         Ground {
             broker: self.broker,
             store: self.store,
@@ -203,6 +209,7 @@ impl<B: Broker, S: Store> Engine<B, S> {
             lifecycle: Lifecycle::new(),
             metrics,
             readiness,
+            tracer,
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::lifecycle::Lifecycle;
 use crate::registry::cache::Cache;
+use crate::tracer::Tracer;
 use crate::wire::envelope::Keys;
 
 /// See the module's documentation.
@@ -23,6 +24,8 @@ pub struct Ground<B, S> {
     /// Rooms register their metrics here.
     pub metrics: prometheus::Registry,
     pub readiness: Readiness,
+    /// Records spans, or nothing.
+    pub tracer: Tracer,
     /// This incarnation of this process: new at every start.
     pub process: Uuid,
 }

@@ -6,7 +6,7 @@
 //! [`clock`], [`entropy`] time and chance; [`lanes`], [`partitions`] ordered work on a queue;
 //! [`sweep`] rings for what nobody looks after; [`egress`] the only way out; [`ground`] all of it in one
 //! argument; [`engines`] opens a pair; [`process`], [`lifecycle`] starting, living and stopping;
-//! [`telemetry`] logs; [`admin`] probes and metrics; [`fault`] what tests break on purpose.
+//! [`telemetry`] logs; [`tracer`] traces; [`admin`] probes and metrics; [`fault`] what tests break on purpose.
 
 pub mod admin;
 pub mod broker;
@@ -29,5 +29,6 @@ pub mod store;
 pub mod sweep;
 pub mod telemetry;
 pub mod topology;
+pub mod tracer;
 pub mod vault;
 pub mod wire;

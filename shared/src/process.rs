@@ -24,6 +24,7 @@ use crate::keys::{self, WhenMissing};
 use crate::lifecycle::{Drained, Lifecycle, Signals};
 use crate::store::Store;
 use crate::telemetry;
+use crate::tracer::{self, Tracer};
 use arguments::Arguments;
 pub use failure::Failure;
 
@@ -162,15 +163,19 @@ pub async fn live(
         () = signals.next() => return Ok(()),
         opened = engines::open_patiently(&settings, options, &metrics, &readiness) => opened?,
     };
-    let part = Part { settings, signals, readiness, metrics };
-    match opened {
+    let (tracer, exporter) = tracer::start(&settings.tracing, options.name, &metrics)
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    let part = Part { settings, signals, readiness, metrics, tracer };
+    let lived = match opened {
         Engines::Embedded(engine, database) => {
             let lived = part.live(engine, rooms).await;
             let _ = tokio::time::timeout(CLOSE, database.close()).await;
             lived
         }
         Engines::Served(engine) => part.live(engine, rooms).await,
-    }
+    };
+    exporter.finish().await;
+    lived
 }
 
 fn failed_metrics(error: &prometheus::Error) -> Failure {
@@ -183,6 +188,7 @@ struct Part {
     signals: Signals,
     readiness: Readiness,
     metrics: prometheus::Registry,
+    tracer: Tracer,
 }
 
 impl Part {
@@ -191,7 +197,7 @@ impl Part {
         engine: Engine<B, S>,
         rooms: impl Rooms,
     ) -> Result<(), Failure> {
-        let ground = engine.ground(self.metrics.clone(), self.readiness.clone());
+        let ground = engine.ground(self.metrics.clone(), self.readiness.clone(), self.tracer);
         let metrics = engines::keep(&ground).map_err(|error| failed_metrics(&error))?;
         if rooms.cleans() {
             upkeep::start(&ground, &self.settings, metrics);

@@ -18,6 +18,7 @@ use shared::lifecycle::Lifecycle;
 use shared::registry::cache::Cache;
 use shared::registry::{Bot, Channel, Compatibility, Endpoint, Logic, Rate, Registry};
 use shared::topology::Queue;
+use shared::tracer::Tracer;
 use shared::wire::envelope::Keys;
 use tokio_util::task::TaskTracker;
 
@@ -200,6 +201,7 @@ impl Cluster {
             lifecycle: lifecycle.clone(),
             metrics: prometheus::Registry::new(),
             readiness: Readiness::default(),
+            tracer: Tracer::off(),
         };
         if room == Queue::Turns {
             dispatcher::start_with(ground, &self.settings, Appender { world, process }).await?;

@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Healthcheck(watch::Healthcheck),
     /// Tell or change a process's log level, for a while.
     LogLevel(watch::LogLevel),
+    /// Watch processes: queues, owners, lanes, outcomes.
+    Top(watch::Top),
     /// Operations on users' data.
     #[command(subcommand)]
     User(registry::User),

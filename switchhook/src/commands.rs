@@ -7,6 +7,7 @@ mod rehearse;
 mod send;
 mod settings;
 mod talk;
+mod top;
 mod up;
 mod watch;
 
@@ -43,6 +44,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Send(args) => send::run(&load(engines, &[])?, &args),
         Command::Doctor(args) => doctor::run(engines, &args),
         Command::Healthcheck(args) => watch::healthcheck(&load(engines, &[])?, &args),
+        Command::Top(args) => top::run(&load(engines, &[])?, &args),
         Command::LogLevel(args) => watch::log_level(&load(engines, &[])?, &args),
         Command::Bench(args) => process::block_on(async { Ok(bench::run(args).await?) }),
         Command::Settings(args) => settings::run(&args),

@@ -9,6 +9,7 @@ use shared::registry::RegistryStore;
 use shared::store::{
     CommitError, Committed, Conversation, Session, SettledTurn, TurnCommit, TurnRecord, Turns,
 };
+use shared::tracer::Kind;
 
 use super::find::Found;
 use super::run::Done;
@@ -45,9 +46,12 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             let commit = commit_of(work, based_on, &done);
             // Not left when a hand-over begins: the result is there, and the lane bounds the wait.
             let began = tokio::time::Instant::now();
+            let (_, mut span) =
+                self.tracer.child("commit", Kind::Client, work.trace, &self.entropy);
             let result = self.store.commit(commit).await;
             self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
-            self.count(&result);
+            span.text("switchhook.result", self.count(&result));
+            drop(span);
             let error = match result {
                 Ok(committed) => return Ok(End::Committed(committed, Box::new(done))),
                 Err(CommitError::Refused(why)) => {
@@ -84,7 +88,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         }
     }
 
-    fn count(&self, result: &Result<Committed, CommitError>) {
+    fn count(&self, result: &Result<Committed, CommitError>) -> &'static str {
         let result = match result {
             Ok(_) => "committed",
             Err(CommitError::Missed) => "missed",
@@ -92,6 +96,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             Err(CommitError::Refused(_)) => "refused",
         };
         self.metrics.commits.with_label_values(&[result]).inc();
+        result
     }
 }
 

@@ -13,6 +13,7 @@ use shared::lanes::Run;
 use shared::lanes::permits::Permit;
 use shared::registry::{self, Channel, Compatibility, RegistryError, RegistryStore};
 use shared::store::{Conversation, StoreError, Turns};
+use shared::tracer::Kind;
 use shared::wire::jobs::Spent;
 use tokio::time::Instant;
 
@@ -195,17 +196,24 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             return Ok(Attempted::Ran(tried));
         };
         let Try { bot, channel, conversation, session, time } = this;
+        let (trace, mut span) = self.tracer.child("bot", Kind::Client, work.trace, &self.entropy);
+        span.text("switchhook.bot.id", &bot.id);
         let subject = Subject {
             turn: Arc::clone(&work.turn),
             conversation,
             bot: Arc::clone(&bot),
             channel,
-            traceparent: Some(work.trace.to_string()),
+            traceparent: Some(trace.to_string()),
             wider,
         };
         let began = Instant::now();
         (tried.ran, tried.ends_dialog) = self.call(subject, session, began + time).await;
         tried.took = began.elapsed();
+        if let Ran::Badly { outcome, .. } = &tried.ran {
+            span.text("switchhook.outcome", outcome.as_str());
+            span.fail();
+        }
+        drop(span);
         tried.spent = Some(Spent { own: work.behind + tried.took, waited });
         self.metrics.bot_seconds.observe(tried.took.as_secs_f64());
         if ticket.ended(matches!(tried.ran, Ran::Well { .. })) {

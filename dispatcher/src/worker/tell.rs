@@ -11,6 +11,7 @@ use shared::registry::{self, RegistryStore};
 use shared::store::{Committed, SettledTurn, Turns};
 use shared::telemetry::OUTCOME;
 use shared::topology::Queue;
+use shared::tracer::Kind;
 use shared::wire::jobs::{DeliveryJob, Fresh, Reply, Spent};
 use shared::wire::v1;
 
@@ -92,11 +93,13 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
     }
 
     async fn ring(&self, work: &Work, place: Place, fresh: Option<Fresh>) {
+        let (trace, mut span) =
+            self.tracer.child("publish delivery", Kind::Producer, work.trace, &self.entropy);
         let job = DeliveryJob {
             place,
             channel: work.turn.channel.as_str().to_owned(),
             fresh,
-            traceparent: Some(work.trace.to_string()),
+            traceparent: Some(trace.to_string()),
         };
         let partition = self.broker.topology().partition(&work.key);
         let rung = match job.seal(&self.keys) {
@@ -111,6 +114,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             }
         };
         let result = if rung { "rung" } else { "lost" };
+        span.text("switchhook.outcome", result);
         self.metrics.doorbells.with_label_values(&[result]).inc();
     }
 }

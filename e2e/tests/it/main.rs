@@ -16,3 +16,4 @@ mod promises;
 mod support;
 mod tokens;
 mod torture;
+mod tracing;

@@ -16,6 +16,7 @@ use shared::fault::{self, Defect, Point};
 use shared::registry::{Bot, Channel};
 use shared::store::Store;
 use shared::topology::Queue;
+use shared::tracer::Kind;
 use shared::wire::jobs::TurnJob;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
@@ -23,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use super::door::{self, Meant};
 use super::{body, repeat};
 use crate::domain::admit::admit;
+use crate::domain::auth::Principal;
 use crate::domain::refusal::{Refusal, Why};
 use crate::error;
 use crate::limits::UnderWay;
@@ -47,6 +49,7 @@ pub(super) async fn answer<B: Broker, S: Store>(
     headers: &HeaderMap,
     incoming: &mut Incoming,
 ) -> Result<Response<Body>, Refusal> {
+    let began = Instant::now();
     let principal = door::enter(room, peer, &place, Meant::One, headers)?;
     let channel = &principal.channel;
     body::check_media_type(headers)?;
@@ -58,6 +61,30 @@ pub(super) async fn answer<B: Broker, S: Store>(
     let id = TurnId::new(ground.entropy.uuid_v7(ground.clock.unix_ms()));
     let turn = admit(&principal, &body, id).map_err(Refusal::Invalid)?;
 
+    // Only what is proved and can be read leaves a span: nobody else may fill the collector.
+    let (trace, parent) = trace(room, headers, id);
+    let mut span = ground.tracer.span("accept", Kind::Server, trace, parent).since(began);
+    span.text("switchhook.turn.id", id);
+    span.text("switchhook.bot.id", &channel.bot);
+    span.text("switchhook.channel.id", &channel.id);
+    let admitted = Admitted { repeat: false, trace, turn };
+    let answered = hand_over(room, peer, &principal, admitted, (key, &body)).await;
+    if let Err(refusal) = &answered {
+        span.text("switchhook.refusal", refusal.reason());
+        span.fail();
+    }
+    answered
+}
+
+/// Hands an admitted turn over, if there is room for it, and answers.
+async fn hand_over<B: Broker, S: Store>(
+    room: &Room<B, S>,
+    peer: IpAddr,
+    principal: &Principal,
+    admitted: Admitted,
+    (key, body): (Option<&str>, &[u8]),
+) -> Result<Response<Body>, Refusal> {
+    let (channel, turn) = (&principal.channel, &admitted.turn);
     room.conversations.take(turn.conversation().id(), channel.rate).map_err(Refusal::TooFast)?;
     if room.saturation.refuses(&channel.bot) {
         return Err(Refusal::Saturated);
@@ -74,12 +101,11 @@ pub(super) async fn answer<B: Broker, S: Store>(
     };
     room.metrics.in_flight.inc();
     let _counted = Counted(&room.metrics.in_flight);
-    let accept_by = Instant::now() + config.accept_deadline;
-    let used = timeout_at(accept_by, door::use_up(room, peer, &principal, id)).await;
+    let accept_by = Instant::now() + room.config.accept_deadline;
+    let used = timeout_at(accept_by, door::use_up(room, peer, principal, turn.id)).await;
     used.unwrap_or(Err(Refusal::NotAccepted(Why::DatabaseAway)))?;
-    let admitted = Admitted { repeat: false, trace: trace(room, headers, id), turn };
     let admitted = match key {
-        Some(key) => repeat::claim(room, admitted, key, &body, accept_by).await?,
+        Some(key) => repeat::claim(room, admitted, key, body, accept_by).await?,
         None => admitted,
     };
     if admitted.repeat
@@ -133,15 +159,22 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// The client's trace, or a new one that has the turn's id; under a span of our own.
-fn trace<B: Broker, S: Store>(room: &Room<B, S>, headers: &HeaderMap, turn: TurnId) -> Context {
+/// The request's place in its trace, and the client's span above it. A trace that begins here has the
+/// turn's id.
+fn trace<B: Broker, S: Store>(
+    room: &Room<B, S>,
+    headers: &HeaderMap,
+    turn: TurnId,
+) -> (Context, Option<SpanId>) {
+    let ground = &room.ground;
     let mut given = headers.get_all("traceparent").iter();
-    let context = match (given.next(), given.next()) {
+    let client = match (given.next(), given.next()) {
         (Some(one), None) => one.to_str().ok().and_then(Context::parse),
         _ => None,
     };
-    let span = SpanId::new(room.ground.entropy.u64());
-    context.unwrap_or_else(|| Context::of_turn(turn)).with_span(span)
+    let context = client.unwrap_or_else(|| ground.tracer.begin(Context::of_turn(turn)));
+    let own = context.with_span(SpanId::new(ground.entropy.u64()));
+    (own, client.map(|client| client.span))
 }
 
 /// Asynchronous: 200 once the broker has confirmed, and not before.
@@ -211,6 +244,10 @@ async fn publish<B: Broker, S: Store>(
     let id = turn.id;
     let partition = room.ground.broker.topology().partition(&turn.conversation());
     let reply_to = reply_to.map(|ReplyAddress(address)| address);
+    let ground = &room.ground;
+    let (trace, mut span) =
+        ground.tracer.child("publish turn", Kind::Producer, trace, &ground.entropy);
+    span.number("switchhook.partition", partition.0);
     let job = TurnJob { turn, reply_to, traceparent: Some(trace.to_string()) };
     let body = job.seal(&room.ground.keys).map_err(|error| {
         tracing::error!(%error, turn.id = %id, "a turn cannot be sealed");
@@ -223,6 +260,7 @@ async fn publish<B: Broker, S: Store>(
     room.metrics.publish_seconds.observe(begun.elapsed().as_secs_f64());
     let label = outcome(confirmed.as_ref());
     room.metrics.publishes.with_label_values(&[label]).inc();
+    span.text("switchhook.outcome", label);
     let why = match confirmed {
         Ok(()) => {
             fault::point(Point::AcceptConfirmed);

@@ -24,6 +24,7 @@ use shared::registry::{
 use shared::sqlite::Database;
 use shared::store::sqlite::Sqlite;
 use shared::topology::Topology;
+use shared::tracer::Tracer;
 use shared::vault::Vault;
 use shared::wire::envelope::Keys;
 use tokio::net::TcpListener;
@@ -84,6 +85,7 @@ impl World {
             lifecycle: Lifecycle::new(),
             metrics: prometheus::Registry::new(),
             readiness: Readiness::default(),
+            tracer: Tracer::off(),
             process: Entropy::Real.uuid_v7(Clock::Real.unix_ms()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -3,6 +3,9 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::ids::TurnId;
 
 /// A trace's id, as 32 hex digits. Never zero.
@@ -44,12 +47,29 @@ impl fmt::Display for SpanId {
     }
 }
 
+impl SpanId {
+    /// The span of the `number`th doing of something in a trace: the same, whoever makes it, so that a later
+    /// one can point to an earlier one.
+    pub fn derived(trace: TraceId, of: Uuid, number: u64) -> Self {
+        let mut bytes = [0; 40];
+        bytes[..16].copy_from_slice(&trace.0.to_be_bytes());
+        bytes[16..32].copy_from_slice(of.as_bytes());
+        bytes[32..].copy_from_slice(&number.to_be_bytes());
+        Self::new(xxh3_64(&bytes))
+    }
+
+    /// As a number, to be derived from.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// A place in a trace: what a `traceparent` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
     pub trace: TraceId,
     pub span: SpanId,
-    /// Whether this trace is recorded.
+    /// Whether this trace is to be recorded.
     pub sampled: bool,
 }
 

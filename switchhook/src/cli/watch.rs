@@ -33,3 +33,19 @@ pub(crate) struct AdminPort {
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<url::Url>,
 }
+
+/// `top`.
+#[derive(Args)]
+pub(crate) struct Top {
+    /// Admin ports of the processes, as URLs [default: what `admin.listen` says].
+    #[arg(long = "url", value_name = "URL", value_delimiter = ',')]
+    pub(crate) urls: Vec<url::Url>,
+    /// How often to look.
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub(crate) every: String,
+    /// Print one frame and end; so it is when the output is no terminal.
+    #[arg(long)]
+    pub(crate) once: bool,
+    #[command(flatten)]
+    pub(crate) json: super::registry::Json,
+}

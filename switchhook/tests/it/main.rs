@@ -17,4 +17,5 @@ mod send;
 mod served;
 mod support;
 mod token;
+mod top;
 mod up;

@@ -18,6 +18,7 @@ use shared::registry::cache::Cache;
 use shared::sqlite::Database;
 use shared::store::sqlite::Sqlite;
 use shared::topology::Topology;
+use shared::tracer::Tracer;
 use shared::vault::Vault;
 use shared::wire::envelope::Keys;
 use tokio::net::TcpListener;
@@ -78,6 +79,7 @@ impl Api {
             lifecycle: Lifecycle::new(),
             metrics: prometheus::Registry::new(),
             readiness: Readiness::default(),
+            tracer: Tracer::off(),
             process: Entropy::Real.uuid_v7(Clock::Real.unix_ms()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

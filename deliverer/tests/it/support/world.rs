@@ -26,6 +26,7 @@ use shared::store::{
     Deliveries as _, Lowest, Session, TurnCommit, TurnRecord, Turns as _, Upkeep as _,
 };
 use shared::topology::Queue;
+use shared::tracer::Tracer;
 use shared::wire::envelope::Keys;
 use shared::wire::jobs::{DeliveryJob, Fresh};
 use shared::wire::v1;
@@ -261,6 +262,7 @@ impl<P: Pair> World<P> {
             lifecycle: lifecycle.clone(),
             metrics: metrics.clone(),
             readiness: Readiness::default(),
+            tracer: Tracer::off(),
             process: Uuid::from_u128(Entropy::Real.u64().into()),
         };
         let settings = settings(flags);

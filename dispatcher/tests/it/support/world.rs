@@ -25,6 +25,7 @@ use shared::registry::{
 };
 use shared::store::{Intake as _, SettledTurn, Turns as _};
 use shared::topology::Queue;
+use shared::tracer::Tracer;
 use shared::wire::envelope::Keys;
 use shared::wire::jobs::{DeliveryJob, Replies, Reply, TurnJob};
 use tokio::task::JoinSet;
@@ -312,6 +313,7 @@ impl<P: Pair> World<P> {
             lifecycle: lifecycle.clone(),
             metrics: metrics.clone(),
             readiness: Readiness::default(),
+            tracer: Tracer::off(),
             process: Uuid::from_u128(Entropy::Real.u64().into()),
         };
         let flags: Vec<_> = flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
