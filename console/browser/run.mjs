@@ -216,7 +216,8 @@ pages.push(["wizard-name", `${clerk}/add-channel/name?app=shop`]);
 pages.push(["wizard-enable", `${clerk}/add-channel/enable?app=shop&name=hook&mode=async`]);
 const state = await ann.context().storageState();
 async function look(places, options) {
-  const page = await person(browser, base, options);
+  // Colours are judged when they have arrived, not on their way.
+  const page = await person(browser, base, { ...options, reducedMotion: "reduce" });
   for (const [name, place] of places) {
     await page.goto(place);
     for (const width of [360, 768, 1440]) {
