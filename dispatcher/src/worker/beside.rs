@@ -107,7 +107,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                 tracing::info!(
                     turn.id = %turn,
                     bot.id = %bot,
-                    message = at,
+                    message.index = at,
                     messages = messages.len(),
                     expected = said.len(),
                     "a shadow answered otherwise"

@@ -22,7 +22,7 @@ fn settings(endpoint: &str, sample: f64) -> config::Tracing {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small whole number")]
 fn spans(metrics: &prometheus::Registry, result: &str) -> u64 {
     let families = metrics.gather();
-    let of = families.iter().flat_map(|family| family.get_metric());
+    let of = families.iter().flat_map(prometheus::proto::MetricFamily::get_metric);
     let mut of = of.filter(|metric| metric.get_label()[0].value() == result);
     of.next().unwrap().get_counter().get_value() as u64
 }
