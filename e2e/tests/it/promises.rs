@@ -9,6 +9,8 @@ use e2e::load::Plan;
 use e2e::nemesis::{self, Engines, Pace, Victim};
 use e2e::rig::Rig;
 use serde_json::json;
+use testkit::postgres::Server;
+use testkit::rabbitmq::Node;
 use testkit::system::Shape;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -28,6 +30,16 @@ fn plan() -> Plan {
         messages: u32::MAX,
         pause: Duration::from_millis(30),
         stop: CancellationToken::new(),
+    }
+}
+
+async fn two_of_each(node: &Node, server: &Server) -> Shape {
+    Shape::Rooms {
+        amqp: node.url(),
+        postgres: server.create_database().await.unwrap(),
+        ingresses: 2,
+        dispatchers: 2,
+        deliverers: 2,
     }
 }
 
@@ -59,15 +71,9 @@ async fn nothing_is_lost_or_reordered_when_the_whole_in_one_process_is_killed() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_reordered_when_rooms_broker_and_database_are_killed() {
-    let node = testkit::rabbitmq::Node::start().await.unwrap();
-    let server = testkit::postgres::Server::start().await.unwrap();
-    let shape = Shape::Rooms {
-        amqp: node.url(),
-        postgres: server.create_database().await.unwrap(),
-        ingresses: 2,
-        dispatchers: 2,
-        deliverers: 2,
-    };
+    let node = Node::start().await.unwrap();
+    let server = Server::start().await.unwrap();
+    let shape = two_of_each(&node, &server).await;
     let engines = Engines { node: Some(&node), server: Some(&server) };
     let victims = [
         Victim::Room("ingress"),
@@ -85,15 +91,9 @@ async fn nothing_is_lost_or_reordered_when_rooms_broker_and_database_are_killed(
 async fn what_fifty_say_at_once_with_one_key_is_one_turn_with_one_answer_for_all() {
     const KEYS: u32 = 30;
     const CALLERS: usize = 50;
-    let node = testkit::rabbitmq::Node::start().await.unwrap();
-    let server = testkit::postgres::Server::start().await.unwrap();
-    let shape = Shape::Rooms {
-        amqp: node.url(),
-        postgres: server.create_database().await.unwrap(),
-        ingresses: 2,
-        dispatchers: 2,
-        deliverers: 1,
-    };
+    let node = Node::start().await.unwrap();
+    let server = Server::start().await.unwrap();
+    let shape = two_of_each(&node, &server).await;
     let rig = Rig::start(shape, SCRIPT).await.unwrap();
     let (line, token) = (&rig.synchronous, rig.synchronous.token().unwrap());
     let http = reqwest::Client::builder().no_proxy().timeout(TRY_MAX).build().unwrap();
