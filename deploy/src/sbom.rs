@@ -15,7 +15,9 @@ const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 pub fn document(root: &Path) -> Result<String> {
     let metadata = metadata(root)?;
     let checksums = checksums(&std::fs::read_to_string(root.join("Cargo.lock"))?);
+    let built = built(root)?;
     let packages: BTreeMap<&str, &Value> = list(&metadata["packages"])
+        .filter(|package| built.contains(&purl(package)))
         .filter_map(|package| Some((package["id"].as_str()?, package)))
         .collect();
     let edges: BTreeMap<&str, BTreeSet<&str>> = list(&metadata["resolve"]["nodes"])
@@ -26,7 +28,7 @@ pub fn document(root: &Path) -> Result<String> {
     let mut reached = BTreeSet::from([*main]);
     let mut left = vec![*main];
     while let Some(id) = left.pop() {
-        let further = edges.get(id).into_iter().flatten();
+        let further = edges.get(id).into_iter().flatten().filter(|id| packages.contains_key(*id));
         left.extend(further.filter(|next| reached.insert(**next)));
     }
     let mut components = Vec::new();
@@ -52,15 +54,30 @@ pub fn document(root: &Path) -> Result<String> {
 }
 
 fn metadata(root: &Path) -> Result<Value> {
-    let output = Command::new("cargo")
-        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", PLATFORM])
-        .current_dir(root)
-        .output()
-        .context("cargo cannot be run")?;
+    let arguments =
+        ["metadata", "--format-version", "1", "--locked", "--filter-platform", PLATFORM];
+    Ok(serde_json::from_slice(&cargo(root, &arguments)?)?)
+}
+
+/// What is built for the platform with the features that the binary has: `cargo metadata` also names what
+/// only other members of the workspace switch on.
+fn built(root: &Path) -> Result<BTreeSet<String>> {
+    let arguments = ["tree", "--locked", "-p", "switchhook", "-e", "normal", "--prefix", "none"];
+    let tree = cargo(root, &[&arguments[..], &["--no-dedupe", "--target", PLATFORM]].concat())?;
+    let purl = |line: &str| {
+        let (name, version) = line.split_once(" v")?;
+        Some(format!("pkg:cargo/{name}@{}", version.split(' ').next()?))
+    };
+    Ok(String::from_utf8_lossy(&tree).lines().filter_map(purl).collect())
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
+    let mut cargo = Command::new("cargo");
+    let output = cargo.args(arguments).current_dir(root).output().context("cargo cannot be run")?;
     if !output.status.success() {
-        bail!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+        bail!("cargo {}: {}", arguments[0], String::from_utf8_lossy(&output.stderr));
     }
-    Ok(serde_json::from_slice(&output.stdout)?)
+    Ok(output.stdout)
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {

@@ -214,6 +214,17 @@ impl TurnContext {
         self.out().wider.extend(changes);
     }
 
+    /// What a call to the outside carries, so that a repeat of it is known. A bot that stands beside the
+    /// turn's own has keys of its own: it must not be answered with what the other was told.
+    pub fn key(&self) -> String {
+        let turn = self.turn.id;
+        if self.bot.id == self.turn.bot {
+            turn.to_string()
+        } else {
+            format!("{turn}-{}", self.bot.id)
+        }
+    }
+
     pub fn into_out(self) -> Out {
         self.out.into_inner().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,13 +8,14 @@ use shared::registry::control::{Kind, Write};
 use shared::store::Store;
 
 use super::actor::{Actor, Scope};
-use super::book::Book;
+use super::book::{self, Book};
 use super::bots::{fixed, secrets_of};
 use super::copies::{self, CHANNEL_SECRETS};
 use super::decide::{Log, Plan};
 use super::drafts::ChannelDraft;
 use super::execute::Desk;
 use super::problem::Problem;
+use super::publish::Asked;
 use super::views::ChannelView;
 use super::{back, etag, find, validate};
 use crate::ids;
@@ -145,6 +146,7 @@ impl<S: Store> Desk<S> {
                 Problem::conflict(refusal.to_string())
             };
             let state = row.state.after(action).map_err(refused)?;
+            nothing_beside(book, &row, action)?;
             let channel = Channel { state, ..row.as_ref().clone() };
             let detail = json!({"before": row.state.as_str(), "after": state.as_str()});
             let log = vec![Log::new(word(action), row.id.as_str(), detail)];
@@ -233,6 +235,28 @@ pub(super) fn free(book: &Book, channel: &Channel) -> Result<(), Problem> {
         return Err(Problem::conflict(format!(
             "the bot {bot} has a channel named {name:?} already"
         )));
+    }
+    Ok(())
+}
+
+/// What is decided of one channel by itself must be what is shown of it: not what waits beside it, and not a
+/// part of what a request asks for, which would stay open over something else.
+fn nothing_beside(book: &Book, row: &Channel, action: ChannelAction) -> Result<(), Problem> {
+    if action == ChannelAction::Approve {
+        let edited = |id| book.record(Kind::Edit, id).is_some();
+        if edited(row.id.as_str()) || edited(row.bot.as_str()) {
+            let words = "an edit waits beside it: publish its bot, and approve that";
+            return Err(Problem::conflict(words));
+        }
+    }
+    if action == ChannelAction::Reject {
+        for record in book.all(Kind::Request) {
+            let asked: Asked = book::body(record)?;
+            if asked.decision.is_none() && asked.channels.contains_key(row.id.as_str()) {
+                let words = format!("request {} asks for it: reject that", record.id);
+                return Err(Problem::conflict(words));
+            }
+        }
     }
     Ok(())
 }

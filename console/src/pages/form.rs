@@ -1,12 +1,18 @@
 //! What a form or a query says.
 
+/// More than any of our forms has.
+const PAIRS_MAX: usize = 2_000;
+
 /// Words with their values, in order.
 #[derive(Clone, Default)]
 pub(super) struct Words(Vec<(String, String)>);
 
 impl Words {
-    /// Reads `a=b&c=d`; `None` where there is a NUL, which no store takes.
+    /// Reads `a=b&c=d`; `None` where there is a NUL, which no store takes, or too much.
     pub(super) fn read(text: &[u8]) -> Option<Self> {
+        if text.split(|byte| *byte == b'&').count() > PAIRS_MAX {
+            return None;
+        }
         let pairs: Vec<_> = url::form_urlencoded::parse(text)
             .map(|(word, value)| (word.into_owned(), value.into_owned()))
             .collect();

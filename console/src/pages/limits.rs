@@ -3,6 +3,7 @@
 //! elsewhere do not lock them out.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,12 +41,14 @@ impl Level {
 pub(crate) struct Limits(Mutex<HashMap<String, Level>>);
 
 impl Limits {
-    /// Takes one try from both buckets, or from none: then says how long to wait.
-    pub(crate) fn take(&self, account: &str, address: &str) -> Result<(), Duration> {
+    /// Takes one try from both buckets, or from none: then says how long to wait. Without an address for
+    /// somebody who is known, whom strangers behind the same proxy must not lock out.
+    pub(crate) fn take(&self, account: &str, address: Option<IpAddr>) -> Result<(), Duration> {
         let now = Instant::now();
         let mut levels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys =
-            [(format!("account {account}"), ACCOUNT), (format!("address {address}"), ADDRESS)];
+        let address = address.map(|address| (format!("address {}", network(address)), ADDRESS));
+        let keys: Vec<_> =
+            [(format!("account {account}"), ACCOUNT)].into_iter().chain(address).collect();
         let left = |levels: &HashMap<String, Level>, key: &str, kind: Bucket| {
             levels.get(key).map_or(kind.size, |level| level.now(now))
         };
@@ -75,39 +78,68 @@ impl Limits {
     }
 }
 
+/// One host has a whole /64 of version 6.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let prefix = u128::from(address) & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from(prefix))
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn from(address: &str) -> IpAddr {
+        address.parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn strangers_use_up_their_network_and_nobody_who_is_known() {
+        let limits = Limits::default();
+        let tried =
+            |n: u32| limits.take(&n.to_string(), Some(from(&format!("2001:db8::{n:x}")))).is_ok();
+        assert_eq!((0..100).filter(|n| tried(*n)).count(), 60);
+        assert!(limits.take("bob", Some(from("2001:db8::ffff"))).is_err());
+        assert_eq!(limits.take("bob", Some(from("2001:db8:0:1::1"))), Ok(()));
+        assert_eq!(limits.take("ann at home", None), Ok(()));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn tries_run_out_by_account_and_come_back_with_time() {
         let limits = Limits::default();
         for _ in 0..10 {
-            assert_eq!(limits.take("ann", "10.0.0.1"), Ok(()));
+            assert_eq!(limits.take("ann", Some(from("10.0.0.1"))), Ok(()));
         }
-        let wait = limits.take("ann", "10.0.0.2").unwrap_err();
+        let wait = limits.take("ann", Some(from("10.0.0.2"))).unwrap_err();
         assert!(wait <= Duration::from_secs(90), "{wait:?}");
-        assert_eq!(limits.take("bob", "10.0.0.2"), Ok(()));
+        assert_eq!(limits.take("bob", Some(from("10.0.0.2"))), Ok(()));
         tokio::time::advance(Duration::from_secs(91)).await;
-        assert_eq!(limits.take("ann", "10.0.0.2"), Ok(()));
-        assert!(limits.take("ann", "10.0.0.2").is_err());
+        assert_eq!(limits.take("ann", Some(from("10.0.0.2"))), Ok(()));
+        assert!(limits.take("ann", Some(from("10.0.0.2"))).is_err());
         limits.proved("ann");
-        assert_eq!(limits.take("ann", "10.0.0.2"), Ok(()));
+        assert_eq!(limits.take("ann", Some(from("10.0.0.2"))), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn tries_run_out_by_address_whatever_names_are_tried() {
         let limits = Limits::default();
-        let tried = (0..100).filter(|n| limits.take(&n.to_string(), "10.0.0.1").is_ok()).count();
+        let tried = (0..100)
+            .filter(|n| limits.take(&n.to_string(), Some(from("10.0.0.1"))).is_ok())
+            .count();
         assert_eq!(tried, 60);
-        assert_eq!(limits.take("1000", "10.0.0.2"), Ok(()));
+        assert_eq!(limits.take("1000", Some(from("10.0.0.2"))), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_flood_of_names_is_not_remembered_for_ever() {
         let limits = Limits::default();
         for n in 0..3 * BUCKETS {
-            let _ = limits.take(&format!("name {n}"), &format!("address {n}"));
+            let _ = limits
+                .take(&format!("name {n}"), Some(IpAddr::V4(u32::try_from(n).unwrap().into())));
         }
         assert!(limits.0.lock().unwrap().len() <= BUCKETS);
     }

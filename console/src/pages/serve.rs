@@ -28,6 +28,8 @@ use crate::office::sessions::SignedIn;
 use crate::room::Room;
 
 const BODY_MAX: usize = 4 * 1024 * 1024;
+/// Before anybody is signed in.
+const BODY_AT_THE_DOOR_MAX: usize = 16 * 1024;
 
 /// Answers one request for a page.
 pub(crate) async fn answer<B: Broker, S: Store>(
@@ -202,7 +204,9 @@ async fn said<B: Broker, S: Store>(
     if !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(Refusal::BadRequest);
     }
-    let reading = timeout(api::BODY, Limited::new(body, BODY_MAX).collect());
+    let door = call.route.right == Right::Anybody;
+    let most = if door { BODY_AT_THE_DOOR_MAX } else { BODY_MAX };
+    let reading = timeout(api::BODY, Limited::new(body, most).collect());
     let bytes = match reading.await {
         Ok(Ok(collected)) => collected.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {

@@ -66,7 +66,8 @@ pub(super) async fn enter<B: Broker, S: Store>(door: &Door<'_, '_, B, S>) -> Ans
     }
     let device = call.browser.device(&call.head.headers, name);
     let account = format!("{name} {}", device.as_deref().unwrap_or("anywhere"));
-    if let Err(wait) = call.room.limits.take(&account, &call.peer.to_string()) {
+    let address = device.is_none().then_some(call.peer);
+    if let Err(wait) = call.room.limits.take(&account, address) {
         tracing::warn!(peer = %call.peer, "somebody tries to sign in too often");
         return (Ok(later(door, wait)), Vec::new());
     }
@@ -78,7 +79,10 @@ pub(super) async fn enter<B: Broker, S: Store>(door: &Door<'_, '_, B, S>) -> Ans
             call.room.limits.proved(&account);
             opened(door, &actor, device).await
         }
-        Ok(None) => (Ok(form(door, Some("The name or the password is wrong."))), Vec::new()),
+        Ok(None) => {
+            tracing::warn!(peer = %call.peer, "a sign-in was refused");
+            (Ok(form(door, Some("The name or the password is wrong."))), Vec::new())
+        }
         Err(problem) => (Err(problem), Vec::new()),
     }
 }
@@ -115,12 +119,15 @@ pub(super) async fn welcome<B: Broker, S: Store>(
 ) -> Result<Done, Problem> {
     let token = door.query.text("token");
     if !door.call.room.desk.is_invited(token).await? {
-        let used = "This link has been used, has expired, or is another one.";
-        let blocks = vec![notice("bad", "The link is not good any more", used)];
-        let title = "First admin".to_owned();
-        return Ok(Done::Again(Page { title, blocks, ..Page::default() }));
+        return Ok(not_invited());
     }
     Ok(Done::Page(welcome_page(door, token, None)))
+}
+
+fn not_invited() -> Done {
+    let used = "This link has been used, has expired, or is another one.";
+    let blocks = vec![notice("bad", "The link is not good any more", used)];
+    Done::Again(Page { title: "First admin".to_owned(), blocks, ..Page::default() })
 }
 
 fn welcome_page<B, S>(door: &Door<'_, '_, B, S>, token: &str, why: Option<&str>) -> Page {
@@ -149,8 +156,11 @@ fn welcome_page<B, S>(door: &Door<'_, '_, B, S>, token: &str, why: Option<&str>)
 /// Uses the link up.
 pub(super) async fn accept<B: Broker, S: Store>(door: &Door<'_, '_, B, S>) -> Answered {
     let (call, form) = (door.call, &door.form);
-    if let Err(wait) = call.room.limits.take("the first admin", &call.peer.to_string()) {
-        return (Ok(later(door, wait)), Vec::new());
+    // Nobody guesses it, and whoever tries keeps its holder from nothing.
+    match call.room.desk.is_invited(form.text("token")).await {
+        Ok(true) => {}
+        Ok(false) => return (Ok(not_invited()), Vec::new()),
+        Err(problem) => return (Err(problem), Vec::new()),
     }
     let Ok(_turn) = call.room.sign_ins.try_acquire() else {
         return (Ok(later(door, Duration::from_secs(2))), Vec::new());

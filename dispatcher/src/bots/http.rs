@@ -65,7 +65,8 @@ impl HttpBot<'_> {
                 Attempt::Again(error, asked) => (error, asked),
             };
             let wait = asked.unwrap_or_default().max(self.back_off(attempt));
-            if attempt >= self.logic.attempts_max || Instant::now() + wait >= turn.deadline {
+            let left = turn.deadline.saturating_duration_since(Instant::now());
+            if attempt >= self.logic.attempts_max || wait >= left {
                 return Err(error);
             }
             tokio::time::sleep(wait).await;
@@ -107,7 +108,7 @@ impl HttpBot<'_> {
                 headers.insert(name, value);
             }
         };
-        set(HeaderName::from_static("idempotency-key"), &turn.turn.id.to_string(), false);
+        set(HeaderName::from_static("idempotency-key"), &turn.key(), false);
         if let Some(traceparent) = &turn.traceparent {
             set(HeaderName::from_static("traceparent"), traceparent, false);
         }

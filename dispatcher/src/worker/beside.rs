@@ -94,10 +94,22 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
     /// Runs a shadow and compares. What it would keep is dropped.
     async fn compare(&self, shadowed: Shadowed) {
         let Shadowed { mut subject, session, said } = shadowed;
+        let skipped = || self.metrics.shadows.with_label_values(&["skipped"]).inc();
+        // It takes no permit from a turn that waits for one, and leaves a bot that fails alone.
+        let bot = &subject.bot;
+        let permit = self.permits.try_acquire(&bot.id, bot.permits);
+        if permit.is_none() || self.breakers.refuses(&bot.id) {
+            skipped();
+            return;
+        }
         let (turn, bot) = (subject.turn.id, subject.bot.id.clone());
         let scopes = bots::scopes(&subject.bot, &subject.turn);
         if !scopes.is_empty() {
-            subject.wider = self.store.wider(&scopes).await.unwrap_or_default();
+            let Ok(wider) = self.store.wider(&scopes).await else {
+                skipped();
+                return;
+            };
+            subject.wider = wider;
         }
         let deadline = Instant::now() + self.turn_deadline;
         let result = match self.call(subject, session, deadline).await.0 {

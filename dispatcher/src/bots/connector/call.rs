@@ -97,7 +97,8 @@ impl ConnectorBot<'_> {
                 }
             };
             let wait = asked.unwrap_or_default().max(self.back_off(attempt));
-            let late = Instant::now() + wait >= exchange.turn.deadline;
+            let left = exchange.turn.deadline.saturating_duration_since(Instant::now());
+            let late = wait >= left;
             if attempt >= self.logic.attempts_max || late {
                 return Err(error);
             }

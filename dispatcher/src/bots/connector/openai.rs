@@ -17,7 +17,8 @@ pub(super) async fn turn(
     let mut messages = history.clone();
     let mut said = Vec::new();
     let mut calls = 0;
-    for _ in 0..=tools::ROUNDS_MAX {
+    let mut spent = 0;
+    for round in 0..=tools::ROUNDS_MAX {
         let question = chat::question(model, &messages);
         let answer = bot.post(exchange, &["chat", "completions"], question).await?.well()?;
         let answer = chat::answer(&answer.text).map_err(failed)?;
@@ -31,15 +32,20 @@ pub(super) async fn turn(
             exchange.keep(&bot.logic.peer, &kept)?;
             return Ok(TurnEnd::default());
         }
+        if round == tools::ROUNDS_MAX {
+            break;
+        }
         if answer.calls.len() > tools::CALLS_MAX {
             return Err(failed("it makes too many calls at once"));
         }
         messages.push(chat::called(&answer));
         for call in &answer.calls {
             let result = tools::make(bot, exchange, &model.tools, call, calls).await;
+            spent += call.arguments.len() + result.len();
             messages.push(chat::result(call, &result));
             calls += 1;
         }
+        tools::within(spent + said.iter().map(String::len).sum::<usize>()).map_err(failed)?;
     }
     Err(failed("it calls tools without an end"))
 }

@@ -22,7 +22,9 @@ pub(super) async fn turn(
         let question = rasa_actions::question(exchange.heard(), &tracker, &action);
         let answer = bot.post(exchange, &["webhook"], question).await?;
         if answer.status == StatusCode::NOT_FOUND {
-            return Err(failed(format!("it has no action {action}")));
+            return Err(failed(
+                "it does not have an action that it was asked for, or that it named".to_owned(),
+            ));
         }
         let body = answer.well()?.json()?;
         let done = rasa_actions::answer(&body, &mut tracker, &action).map_err(failed)?;

@@ -24,7 +24,8 @@ pub(super) async fn turn(
     let mut input = history.clone();
     let mut said = Vec::new();
     let mut calls = 0;
-    for _ in 0..=tools::ROUNDS_MAX {
+    let mut spent = 0;
+    for round in 0..=tools::ROUNDS_MAX {
         let answer = ask(bot, exchange, model, store, previous.as_deref(), &input).await?;
         said.extend(answer.texts);
         if store {
@@ -44,14 +45,19 @@ pub(super) async fn turn(
             exchange.keep(&bot.logic.peer, &kept)?;
             return Ok(TurnEnd::default());
         }
+        if round == tools::ROUNDS_MAX {
+            break;
+        }
         if answer.calls.len() > tools::CALLS_MAX {
             return Err(failed("it makes too many calls at once"));
         }
         for call in &answer.calls {
             let result = tools::make(bot, exchange, &model.tools, call, calls).await;
+            spent += call.arguments.len() + result.len();
             input.push(responses::result(call, &result));
             calls += 1;
         }
+        tools::within(spent + said.iter().map(String::len).sum::<usize>()).map_err(failed)?;
     }
     Err(failed("it calls tools without an end"))
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use shared::egress::Request;
 use shared::registry::Tool;
 use tokio::time::Instant;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{ConnectorBot, Exchange};
 use crate::domain::clean;
@@ -18,6 +19,10 @@ pub(super) const ROUNDS_MAX: usize = 8;
 /// Calls that a model may make at once.
 pub(super) const CALLS_MAX: usize = 16;
 const DEADLINE: Duration = Duration::from_secs(10);
+/// Bytes of one call's arguments.
+const ARGUMENTS_MAX: usize = 64 * 1024;
+/// Bytes of everything that a model says, asks and is told on the way to its answer.
+const SPENT_MAX: usize = 1024 * 1024;
 /// Bytes of a result that the model is told.
 const RESULT_MAX: usize = 16 * 1024;
 
@@ -35,6 +40,14 @@ pub(super) async fn make(
     }
 }
 
+/// Refuses a turn whose tools have said too much.
+pub(super) fn within(spent: usize) -> Result<(), String> {
+    if spent > SPENT_MAX {
+        return Err(format!("its calls and their results are larger than {SPENT_MAX} bytes"));
+    }
+    Ok(())
+}
+
 async fn attempt(
     bot: &ConnectorBot<'_>,
     exchange: &Exchange<'_>,
@@ -42,6 +55,9 @@ async fn attempt(
     call: &Call,
     number: usize,
 ) -> Result<String, String> {
+    if call.arguments.len() > ARGUMENTS_MAX {
+        return Err(format!("the arguments are larger than {ARGUMENTS_MAX} bytes"));
+    }
     let tool = tools.iter().find(|tool| tool.name == call.name).ok_or("there is no such tool")?;
     let arguments: Map<String, Value> = match call.arguments.trim() {
         "" => Map::new(),
@@ -60,7 +76,10 @@ async fn attempt(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static("switchhook"));
-    if let Ok(key) = HeaderValue::from_str(&format!("{}-{number}", heard.turn)) {
+    // A model that is asked again may call something else in the same place: not under the same key.
+    let what = xxh3_64(format!("{}\0{}", tool.name, call.arguments).as_bytes());
+    let key = format!("{}-{number}-{what:016x}", exchange.turn.key());
+    if let Ok(key) = HeaderValue::from_str(&key) {
         headers.insert(HeaderName::from_static("idempotency-key"), key);
     }
     let left = exchange.turn.deadline.saturating_duration_since(Instant::now());

@@ -71,7 +71,7 @@ fn request(turn: &TurnContext, step: usize, call: Call) -> Result<Request, Strin
     let url = call.url.parse().map_err(|error| format!("{:?} is no URL: {error}", call.url))?;
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_static("switchhook"));
-    let key = format!("{}-{step}", turn.turn.id);
+    let key = format!("{}-{step}", turn.key());
     if let Ok(key) = HeaderValue::from_str(&key) {
         headers.insert(IDEMPOTENCY_KEY, key);
     }

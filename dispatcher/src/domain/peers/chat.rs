@@ -80,9 +80,10 @@ pub fn answer(body: &str) -> Result<Answer, String> {
     }
     let mut answer = Answer::default();
     let mut calls: BTreeMap<u64, Call> = BTreeMap::new();
-    let mut seen = false;
+    let (mut seen, mut ended) = (false, false);
     for event in sse::events(body) {
         if event.data == "[DONE]" {
+            ended = true;
             break;
         }
         let Ok(chunk) = serde_json::from_str::<Value>(&event.data) else {
@@ -92,6 +93,7 @@ pub fn answer(body: &str) -> Result<Answer, String> {
         // The last chunk may hold the usage and no choice.
         let Some(choice) = list_at(&chunk, "choices").first() else { continue };
         seen = true;
+        ended |= choice["finish_reason"].is_string();
         let delta = &choice["delta"];
         for key in ["content", "refusal"] {
             answer.text.push_str(text_at(delta, key).unwrap_or_default());
@@ -110,6 +112,10 @@ pub fn answer(body: &str) -> Result<Answer, String> {
     }
     if !seen {
         return Err("its answer has no choice".to_owned());
+    }
+    // What is called with half of its arguments does something else.
+    if !ended && !calls.is_empty() {
+        return Err("its answer has no end".to_owned());
     }
     answer.calls = calls.into_values().collect();
     Ok(answer)
