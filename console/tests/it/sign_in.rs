@@ -224,7 +224,7 @@ async fn the_first_admin_is_made_once_by_whoever_holds_the_link() {
     // A new link replaces the one before.
     let second = api.desk.invite().await.unwrap().unwrap();
     let words = [("token", token.as_str()), ("name", "ann"), ("password", PASSWORD)];
-    assert_eq!(browser.fill("/sign-in", "/welcome", &words).await.status, 403);
+    assert_eq!(browser.fill("/sign-in", "/welcome", &words).await.status, 422);
     let words = [("token", second.as_str()), ("name", "ann"), ("password", PASSWORD)];
     let made = browser.fill("/sign-in", "/welcome", &words).await;
     assert_eq!((made.status, made.header("location")), (303, "/"));

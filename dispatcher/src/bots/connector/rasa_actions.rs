@@ -22,9 +22,10 @@ pub(super) async fn turn(
         let question = rasa_actions::question(exchange.heard(), &tracker, &action);
         let answer = bot.post(exchange, &["webhook"], question).await?;
         if answer.status == StatusCode::NOT_FOUND {
-            return Err(failed(
-                "it does not have an action that it was asked for, or that it named".to_owned(),
-            ));
+            // What a peer names may be anything, and this is logged.
+            let known = action.len() <= 60 && action.bytes().all(|byte| byte.is_ascii_graphic());
+            let which = if known { action.as_str() } else { "of a strange name" };
+            return Err(failed(format!("it has no action {which}")));
         }
         let body = answer.well()?.json()?;
         let done = rasa_actions::answer(&body, &mut tracker, &action).map_err(failed)?;
