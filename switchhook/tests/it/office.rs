@@ -81,7 +81,7 @@ fn operators_and_tokens_are_made_and_removed_and_their_secrets_shown_once() {
 /// Where `up` says that it serves the admin API.
 fn api(up: &Up) -> Option<String> {
     let log = up.log();
-    let line = log.lines().find(|line| line.contains("the admin API is served"))?;
+    let line = log.lines().find(|line| line.contains("the pages and the admin API are served"))?;
     let from = line.find("127.0.0.1:")?;
     let address: String =
         line[from..].chars().take_while(|c| c.is_ascii_digit() || ['.', ':'].contains(c)).collect();
