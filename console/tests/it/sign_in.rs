@@ -231,7 +231,7 @@ async fn the_first_admin_is_made_once_by_whoever_holds_the_link() {
     assert_eq!(browser.get("/operators").await.status, 200);
     let again = Browser::new(&api);
     let words = [("token", second.as_str()), ("name", "eve"), ("password", PASSWORD)];
-    assert_eq!(again.fill("/sign-in", "/welcome", &words).await.status, 403);
+    assert_eq!(again.fill("/sign-in", "/welcome", &words).await.status, 422);
     assert_eq!(api.desk.invite().await.unwrap(), None);
     let known = api.desk.operators().await.unwrap();
     assert_eq!(known.len(), 1);
