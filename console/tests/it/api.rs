@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use console::api::{ROUTES, document};
-use console::office::actor::Scope;
+use console::office::actor::{Actor, Scope};
+use console::office::problem::Kind;
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::domain::channel::ChannelAction;
 use tokio::task::JoinSet;
 
 use crate::support::api::{Answer, Api};
@@ -320,4 +322,24 @@ async fn the_platforms_own_shape_makes_a_channel_that_awaits_approval() {
     assert_eq!(send(&api.developer, &json!({"streamId": 1})).await.status, 400);
     let reader = api.token("ann", &[Scope::Read]).await;
     assert_eq!(send(&reader, &body).await.status, 403);
+}
+
+#[tokio::test]
+async fn one_channel_is_decided_by_itself_only_when_it_is_what_is_shown() {
+    let api = Api::start().await;
+    api.shop().await;
+    let draft = json!({"bot": "clerk", "app": "shop", "name": "web"});
+    assert_eq!(api.post("/channels", draft).await.status, 201);
+    let asked = api.post("/bots/clerk/publish-requests", json!({"channels": ["web"]})).await;
+    assert_eq!(asked.status, 201, "{}", asked.text);
+    // By the command line and the pages; the API has no such route.
+    let rejected = api.desk.act(&Actor::command_line(), "web", ChannelAction::Reject).await;
+    let refused = rejected.err().map(|problem| problem.kind);
+    assert_eq!(refused, Some(Kind::Conflict), "a request asks for it");
+    // What is shown from here on is the edit; what would go live is not.
+    let edit = json!({"post_url": "https://elsewhere.example/"});
+    let edited = api.ask(Method::PATCH, "/channels/web", Some(edit)).await;
+    assert_eq!(edited.status, 200, "{}", edited.text);
+    let approved = api.post("/channels/web/approve", json!({})).await;
+    assert_eq!(approved.status, 409, "an edit waits beside it: {}", approved.text);
 }
