@@ -1,37 +1,53 @@
-//! When a system is as good as before: of the messages that come in a while, nearly all are answered soon.
+//! When a system serves again, as many messages as come, and when it is as good as before: what waited is
+//! done, and of the messages that come in a while nearly all are answered soon.
 
 use std::time::Duration;
 
 use crate::overload::tally::Shot;
 use crate::torture::faults::Window;
 
-/// This share of the messages of a while...
+/// This share of the messages that come in a while...
 pub(super) const SHARE: f64 = 0.95;
-/// ...is answered so soon after it was due, repeats included.
+/// ...is answered so soon after each was due, repeats included.
 const SOON: Duration = Duration::from_secs(2);
 const WHILE: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_secs(1);
-/// How far is looked.
-const LOOK_MAX: Duration = Duration::from_secs(35);
 
 /// What one fault did.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recovered {
     /// The share that was answered soon while it lasted.
     pub within: f64,
-    /// How long after its end the first good while began; `None`: not before the next fault.
-    pub after: Option<Duration>,
+    /// How long after its end the first while began in which as many were answered as came; `None`: not
+    /// before the next fault.
+    pub serves: Option<Duration>,
+    /// The same of the first while of whose messages nearly all were answered soon.
+    pub as_before: Option<Duration>,
 }
 
-/// What a fault did, by when messages were due since `start`.
-pub(super) fn recovered(shots: &[Shot], window: &Window, start: Duration) -> Recovered {
-    let (began, ended) = (window.began.saturating_sub(start), window.ended.saturating_sub(start));
-    let good = |after: &Duration| {
-        let from = ended + *after;
-        share(shots, from, from + WHILE) >= SHARE
+/// What a fault did, by when messages were due since `start`; `next` is when the next began.
+pub(super) fn recovered(
+    shots: &[Shot],
+    window: &Window,
+    start: Duration,
+    next: Duration,
+) -> Recovered {
+    let [began, ended, next] =
+        [window.began, window.ended, next].map(|at| at.saturating_sub(start));
+    let first = |good: fn(&[Shot], Duration, Duration) -> f64| {
+        let mut steps = (0..).map(|n| STEP * n).take_while(|after| ended + *after + WHILE <= next);
+        steps.find(|after| good(shots, ended + *after, ended + *after + WHILE) >= SHARE)
     };
-    let steps = (0..).map(|n| STEP * n).take_while(|after| *after + WHILE <= LOOK_MAX);
-    Recovered { within: share(shots, began, ended), after: steps.clone().find(good) }
+    let within = share(shots, began, ended);
+    Recovered { within, serves: first(goodput), as_before: first(share) }
+}
+
+/// Answers of a while to each message that came in it; 0 when none came.
+fn goodput(shots: &[Shot], from: Duration, to: Duration) -> f64 {
+    let came = shots.iter().filter(|shot| (from..to).contains(&shot.due)).count();
+    let done = |shot: &&Shot| shot.answered() && (from..to).contains(&(shot.due + shot.took));
+    let answered = shots.iter().filter(done).count();
+    if came == 0 { 0.0 } else { count(answered) / count(came) }
 }
 
 /// The share of those due in between that were answered soon; 0 of none.
@@ -84,15 +100,25 @@ mod tests {
 
     #[test]
     fn recovery_is_counted_from_the_end_of_the_fault_to_the_first_good_while() {
-        let of = |bad| recovered(&shots(bad), &window(10, 15), secs(100));
-        assert_eq!(of(10..15), Recovered { within: 0.0, after: Some(secs(0)) });
-        assert_eq!(of(10..22), Recovered { within: 0.0, after: Some(secs(7)) });
-        assert_eq!(of(0..0), Recovered { within: 1.0, after: Some(secs(0)) });
+        let of = |bad| recovered(&shots(bad), &window(10, 15), secs(100), secs(150));
+        let zero = Some(secs(0));
+        let whole = Recovered { within: 1.0, serves: zero, as_before: zero };
+        assert_eq!(of(0..0), whole);
+        // Half of what came in the fault is answered in the ten seconds after it.
+        assert_eq!(of(10..15), Recovered { within: 0.0, ..whole });
+        let late = of(10..22);
+        assert_eq!((late.within, late.as_before), (0.0, Some(secs(7))));
+        // Half of what comes fails, and from 20 on what came before adds to what comes now.
+        assert_eq!(late.serves, Some(secs(6)), "five seconds of which four are whole");
     }
 
     #[test]
     fn a_system_that_stays_bad_has_not_recovered_and_nothing_is_not_good() {
-        assert_eq!(recovered(&shots(10..60), &window(10, 15), secs(100)).after, None);
-        assert_eq!(recovered(&[], &window(10, 15), secs(100)).after, None);
+        for shots in [shots(10..60), Vec::new()] {
+            let of = recovered(&shots, &window(10, 15), secs(100), secs(150));
+            assert_eq!((of.serves, of.as_before), (None, None));
+        }
+        let early = recovered(&shots(10..22), &window(10, 15), secs(100), secs(120));
+        assert_eq!(early.as_before, None, "the next fault came first");
     }
 }

@@ -109,6 +109,14 @@ impl Nemesis<'_> {
         Ok(Struck { target, exit: Some(exit), ..Struck::default() })
     }
 
+    /// Starts again what a fault has left out.
+    pub async fn complete(&self) -> Result<()> {
+        for process in self.rig.system.processes().iter().filter(|process| !process.alive()) {
+            process.restart().await?;
+        }
+        Ok(())
+    }
+
     /// The balancer takes an ingress off three seconds after its SIGTERM, and on again when it is ready.
     pub(super) async fn roll(&mut self) -> Result<Struck> {
         let mut exit = Duration::ZERO;
