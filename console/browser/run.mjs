@@ -28,12 +28,13 @@ async function send(url, token, text = "hello", user = "user-1") {
 
 // A registry change reaches ingress in a second; until then the old answer is the right one.
 async function until(ask, good, words) {
+  let answer;
   for (const end = Date.now() + 20_000; Date.now() < end;) {
-    const answer = await ask();
+    answer = await ask();
     if (good(answer)) return answer;
     await new Promise((done) => setTimeout(done, 100));
   }
-  throw new Error(`never: ${words}`);
+  throw new Error(`never: ${words}; at last: ${JSON.stringify(answer)}`);
 }
 
 async function mint(page, channel) {
@@ -193,6 +194,7 @@ await press(ann, "Suspend it");
 await until(() => send(url, token), ({ status }) => status === 403, "suspended");
 await ann.goto(`${web}/approve`);
 await press(ann, "Let it live");
+await sees(ann, "Approved. It runs now.");
 await until(() => send(url, token), ({ status }) => status === 200, "live again");
 say("rejected with a reason, suspended, and live again");
 

@@ -240,9 +240,10 @@ pub(super) fn free(book: &Book, channel: &Channel) -> Result<(), Problem> {
 }
 
 /// What is decided of one channel by itself must be what is shown of it: not what waits beside it, and not a
-/// part of what a request asks for, which would stay open over something else.
+/// part of what a request asks for, which would stay open over something else. One that was approved before
+/// comes back as it was, whatever is edited beside it: ending an emergency must not wait for a draft.
 fn nothing_beside(book: &Book, row: &Channel, action: ChannelAction) -> Result<(), Problem> {
-    if action == ChannelAction::Approve {
+    if action == ChannelAction::Approve && !row.state.is_published() {
         let edited = |id| book.record(Kind::Edit, id).is_some();
         if edited(row.id.as_str()) || edited(row.bot.as_str()) {
             let words = "an edit waits beside it: publish its bot, and approve that";

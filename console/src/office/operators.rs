@@ -30,6 +30,8 @@ const PASSES: u32 = 2;
 const PASSWORD: std::ops::RangeInclusive<usize> = 12..=1_024;
 /// What a token begins with, so that scanners find one that was lost.
 const PREFIX: &str = "shk_";
+/// What a path of the pages, or the audit log, means otherwise.
+const TAKEN: [&str; 4] = ["new", ".", "..", "command line"];
 /// Tokens of one operator, and how long one lives at most.
 const TOKENS_MAX: usize = 100;
 const LIFE_MAX: Duration = Duration::from_hours(24 * 366);
@@ -110,6 +112,9 @@ impl<S: Store> Desk<S> {
         actor.need(Scope::Administer)?;
         let mut wrong = Vec::new();
         validate::name(&draft.name, &mut wrong);
+        if TAKEN.contains(&draft.name.as_str()) {
+            wrong.push(format!("name: {:?} has another meaning here", draft.name));
+        }
         validate::finish(&wrong, ())?;
         let made = draft.password.is_none().then(|| random(&self.entropy));
         let password = made.clone().or_else(|| draft.password.clone()).unwrap_or_default();

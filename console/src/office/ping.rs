@@ -5,13 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use shared::egress::{Client, Error, Request};
-use shared::registry::Endpoint;
 use url::Url;
 
 use super::actor::{Actor, Scope};
 use super::problem::Problem;
+use super::validate;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Nothing is done with what it answers.
@@ -47,13 +48,11 @@ pub async fn ping(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(HeaderName::from_static("switchhook-ping"), HeaderValue::from_static("1"));
     if let Some(token) = target.access_token {
-        let name = Some(target.token_header.to_ascii_lowercase()).filter(|name| !name.is_empty());
-        let name = name.unwrap_or_else(|| Endpoint::TOKEN_HEADER.to_owned());
-        let bearer = name == Endpoint::TOKEN_HEADER && !token.contains(' ');
-        let value = if bearer { format!("Bearer {token}") } else { token.to_owned() };
-        let wrong = || Problem::invalid("access-token: not a header's value");
-        let name = HeaderName::try_from(name).map_err(|_| wrong())?;
-        headers.insert(name, HeaderValue::try_from(value).map_err(|_| wrong())?);
+        let (name, value) = validate::token_pair(target.token_header, token)?;
+        let wrong = |_| Problem::invalid("access-token: not a header's value");
+        let name = HeaderName::try_from(name)
+            .map_err(|_| Problem::invalid("token-header: not a header's name"))?;
+        headers.insert(name, HeaderValue::try_from(value.expose_secret()).map_err(wrong)?);
     }
     let body = json!({"text": "A verification ping of Switchhook", "to": "switchhook-ping",
                       "from": target.bot});

@@ -375,12 +375,17 @@ fn differences(
 ) -> Result<Vec<Difference>, Problem> {
     let mut all = Vec::new();
     let secrets = |id: &str| given(sealed, id).keys().cloned().collect::<Vec<_>>();
-    if let Some(edit) = &asked.edit
-        && let Some(row) = book.registry.bots.get(&BotId::from(asked.bot.as_str()))
-    {
-        let before = copies::plain(&back::bot(row), BOT_SECRETS)?;
-        let after = copies::plain(edit, BOT_SECRETS)?;
-        all.extend(diff(&asked.bot, Some(&before), &after, &secrets(&asked.bot)));
+    if let Some(row) = book.registry.bots.get(&BotId::from(asked.bot.as_str())) {
+        let now = copies::plain(&back::bot(row), BOT_SECRETS)?;
+        let edit = asked.edit.as_ref().map(|edit| copies::plain(edit, BOT_SECRETS)).transpose()?;
+        let mut channels = book.registry.channels.values();
+        if channels.any(|channel| channel.bot == row.id && channel.state.is_published()) {
+            let after = edit.as_ref().unwrap_or(&now);
+            all.extend(diff(&asked.bot, Some(&now), after, &secrets(&asked.bot)));
+        } else {
+            // Nothing of it has ever run: all of it is new to whoever approves it.
+            all.extend(diff(&asked.bot, None, &edit.unwrap_or(now), &secrets(&asked.bot)));
+        }
     }
     for (id, draft) in &asked.channels {
         let row = book.registry.channels.get(&ChannelId::from(id.as_str()));

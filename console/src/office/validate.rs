@@ -262,6 +262,19 @@ fn endpoint(draft: &ChannelDraft, entropy: &Entropy, wrong: &mut Wrong) -> Optio
 }
 
 /// The header's whole value: a bare token becomes a bearer token where that is what is expected.
+/// The header that carries an access token, and what it says then.
+pub fn token_pair(name: &str, token: &str) -> Result<(String, SecretString), String> {
+    let name = if name.is_empty() { Endpoint::TOKEN_HEADER } else { name }.to_ascii_lowercase();
+    if !header_name(&name) {
+        return Err(format!("token-header: {name:?} cannot carry the token"));
+    }
+    if !header_value(token) {
+        return Err("access-token: not a header's value".to_owned());
+    }
+    let value = token_value(&name, token);
+    Ok((name, value))
+}
+
 fn token_value(header: &str, token: &str) -> SecretString {
     if header == Endpoint::TOKEN_HEADER && !token.contains(' ') {
         format!("Bearer {token}").into()

@@ -31,7 +31,8 @@ impl<B, S: Store> Ask<'_, B, S> {
         &self.room.desk
     }
 
-    /// The office, for which a second submit of the same form is the same request.
+    /// The office, for which a second submit of the same form is the same request, and one that was typed
+    /// otherwise since is refused.
     pub(super) fn desk_once(&self, what: &str) -> Desk<S> {
         let key = self.form.raw("once");
         let mut desk = self.room.desk.clone();
@@ -40,7 +41,10 @@ impl<B, S: Store> Ask<'_, B, S> {
                 BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, text.as_bytes()))
             };
             let id = text(format!("page {what} {} {key}", self.actor.person));
-            desk.once = Some(Once { id, fingerprint: text(format!("page {what} {key}")) });
+            // The key is kept nowhere, so that nobody can guess at what was typed.
+            let typed = self.form.written(&["csrf"]);
+            let fingerprint = text(format!("page {what} {key} {typed}"));
+            desk.once = Some(Once { id, fingerprint });
         }
         desk
     }

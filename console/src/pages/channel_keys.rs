@@ -1,5 +1,6 @@
 //! A channel's tokens and secrets: minted, shown once, never kept here.
 
+use serde_json::json;
 use shared::broker::Broker;
 use shared::store::Store;
 
@@ -10,6 +11,7 @@ use super::reply::Done;
 use super::shown;
 use super::ui::{Block, Card, Code, Field, Form, Kind, Link, Page, path};
 use crate::office::actor::Scope;
+use crate::office::decide::Log;
 use crate::office::problem::Problem;
 use crate::office::views::ChannelView;
 use crate::office::{find, token};
@@ -51,6 +53,8 @@ pub(super) async fn mint<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Don
     let view = desk.channel_view(&book, &row)?;
     let app = find::app(&book.registry, row.client.as_str())?;
     let minted = token::mint(&app, "console-test", Some(3_600_000), desk.clock.unix_ms())?;
+    let detail = json!({"app": minted.client_id, "expires": minted.expires});
+    desk.note(&ask.actor, Log::new("token.mint", row.id.as_str(), detail)).await?;
     Ok(Done::Page(Page {
         title: shown::named(&view.name),
         section: "channels",

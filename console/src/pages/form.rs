@@ -39,6 +39,12 @@ impl Words {
         self.raw(word) == "yes"
     }
 
+    /// All of it but some words, encoded.
+    pub(super) fn written(&self, but: &[&str]) -> String {
+        let pairs = self.0.iter().filter(|(word, _)| !but.contains(&word.as_str()));
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    }
+
     pub(super) fn all(&self, word: &str) -> Vec<String> {
         let found = self.0.iter().filter(|(known, _)| known == word);
         found.map(|(_, value)| value.clone()).collect()

@@ -1,5 +1,5 @@
-//! How often somebody may try to sign in: a bucket for each account and each address, in bounded memory.
-//! Whoever has signed in from a browser before has a bucket of their own there, so that guesses from
+//! How often somebody may try to sign in, or ping: a bucket for each account and each address, in bounded
+//! memory. Whoever has signed in from a browser before has a bucket of their own there, so that guesses from
 //! elsewhere do not lock them out.
 
 use std::collections::HashMap;
@@ -13,6 +13,8 @@ use tokio::time::Instant;
 const ACCOUNT: Bucket = Bucket { size: 10.0, back: Duration::from_secs(90) };
 /// Many operators may share an address, or a proxy's.
 const ADDRESS: Bucket = Bucket { size: 60.0, back: Duration::from_secs(15) };
+/// A ping goes to any address that the egress guard lets pass: not a way to hammer, or to scan.
+const PING: Bucket = Bucket { size: 10.0, back: Duration::from_secs(6) };
 /// Buckets that are remembered. The fullest go first: they forbid nothing.
 const BUCKETS: usize = 20_000;
 
@@ -44,11 +46,20 @@ impl Limits {
     /// Takes one try from both buckets, or from none: then says how long to wait. Without an address for
     /// somebody who is known, whom strangers behind the same proxy must not lock out.
     pub(crate) fn take(&self, account: &str, address: Option<IpAddr>) -> Result<(), Duration> {
+        let address = address.map(|address| (format!("address {}", network(address)), ADDRESS));
+        self.take_all(
+            [(format!("account {account}"), ACCOUNT)].into_iter().chain(address).collect(),
+        )
+    }
+
+    /// Takes one ping of a person's, or says how long to wait.
+    pub(crate) fn take_ping(&self, person: &str) -> Result<(), Duration> {
+        self.take_all(vec![(format!("ping {person}"), PING)])
+    }
+
+    fn take_all(&self, keys: Vec<(String, Bucket)>) -> Result<(), Duration> {
         let now = Instant::now();
         let mut levels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let address = address.map(|address| (format!("address {}", network(address)), ADDRESS));
-        let keys: Vec<_> =
-            [(format!("account {account}"), ACCOUNT)].into_iter().chain(address).collect();
         let left = |levels: &HashMap<String, Level>, key: &str, kind: Bucket| {
             levels.get(key).map_or(kind.size, |level| level.now(now))
         };
@@ -95,6 +106,16 @@ mod tests {
 
     fn from(address: &str) -> IpAddr {
         address.parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_come_back_one_by_one_to_each_person() {
+        let limits = Limits::default();
+        assert_eq!((0..100).filter(|_| limits.take_ping("ann").is_ok()).count(), 10);
+        assert_eq!(limits.take_ping("bob"), Ok(()));
+        tokio::time::advance(limits.take_ping("ann").unwrap_err()).await;
+        assert_eq!(limits.take_ping("ann"), Ok(()));
+        assert!(limits.take_ping("ann").is_err());
     }
 
     #[tokio::test(start_paused = true)]

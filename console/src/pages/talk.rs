@@ -160,7 +160,10 @@ async fn sent<B: Broker, S: Store>(
         deadline: DEADLINE,
         response_max: RESPONSE_MAX,
     };
-    client.send(request).await.map_err(|error| format!("ingress was not reached: {error}"))
+    client.send(request).await.map_err(|error| {
+        tracing::warn!(%error, "ingress was not reached");
+        "ingress was not reached: see this process's log".to_owned()
+    })
 }
 
 /// The turns of this user, newest first.

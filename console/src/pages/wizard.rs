@@ -179,7 +179,15 @@ pub(super) async fn ping<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Don
         access_token: ask.form.given("access_token"),
         bot: ask.id(),
     };
-    let block = match ping::ping(ask.room.ways.world.as_ref(), &ask.actor, &target).await {
+    let taken = ask.room.limits.take_ping(&ask.actor.person).map_err(|wait| {
+        let seconds = wait.as_secs().saturating_add(1);
+        Problem::conflict(format!("too many pings: the next in {seconds} s"))
+    });
+    let answered = match taken {
+        Ok(()) => ping::ping(ask.room.ways.world.as_ref(), &ask.actor, &target).await,
+        Err(problem) => Err(problem),
+    };
+    let block = match answered {
         Ok(answer) => {
             let kind = if answer.is_good { "good" } else { "warn" };
             notice(kind, &answer.words, "Type the access token again before you save.")

@@ -343,3 +343,26 @@ async fn one_channel_is_decided_by_itself_only_when_it_is_what_is_shown() {
     let approved = api.post("/channels/web/approve", json!({})).await;
     assert_eq!(approved.status, 409, "an edit waits beside it: {}", approved.text);
 }
+
+#[tokio::test]
+async fn a_suspended_channel_comes_back_as_it_was_approved_whatever_is_edited_beside_it() {
+    let api = Api::start().await;
+    api.shop().await;
+    let draft = json!({"bot": "clerk", "app": "shop", "name": "web"});
+    assert_eq!(api.post("/channels", draft).await.status, 201);
+    let asked = api.post("/bots/clerk/publish-requests", json!({"channels": ["web"]})).await;
+    let id = asked.body["request_id"].as_str().unwrap();
+    let approved = api.post(&format!("/publish-requests/{id}/approve"), json!({})).await;
+    assert_eq!(approved.status, 200, "{}", approved.text);
+    assert_eq!(api.post("/channels/web/suspend", json!({})).await.status, 200);
+    for (place, edit) in [
+        ("/channels/web", json!({"name": "renamed"})),
+        ("/bots/clerk", json!({"error_message": "Later, please."})),
+    ] {
+        let edited = api.ask(Method::PATCH, place, Some(edit)).await;
+        assert_eq!(edited.status, 200, "{}", edited.text);
+    }
+    let back = api.post("/channels/web/approve", json!({})).await;
+    assert_eq!((back.status, &back.body["state"]), (200, &json!("live")), "{}", back.text);
+    assert_eq!(back.body["name"], "web", "the edit still waits");
+}

@@ -83,6 +83,26 @@ async fn an_edit_of_what_runs_does_nothing_until_it_is_approved_and_the_diff_sho
 }
 
 #[tokio::test]
+async fn a_first_request_shows_all_of_the_bot_and_an_edit_beside_it_does_not_change_what_is_approved()
+ {
+    let world = World::start(false).await;
+    let web = world.channel("web", json!({})).await;
+    let bot = map(json!({"http": "https://bots.example/v1"}));
+    world.desk.change_bot(&world.dev, "clerk", &bot, None).await.unwrap();
+    let asked = world.desk.publish(&world.dev, "clerk", &selection(&["web"])).await.unwrap();
+    let http = asked.differences.iter().find(|d| d.word == "http").unwrap();
+    assert_eq!((&http.before, &http.after), (&None, &Some(json!("https://bots.example/v1"))));
+    let later = map(json!({"http": "https://bots.example/v2"}));
+    world.desk.change_bot(&world.dev, "clerk", &later, None).await.unwrap();
+    world.desk.judge(&world.ann, &asked.request_id, Verdict::Approve, "").await.unwrap();
+    assert_eq!(world.runs(&web.webhook_id).await.state, Live);
+    let registry = world.desk.store.registry().await.unwrap();
+    let logic = &registry.bots.values().next().unwrap().logic;
+    assert!(matches!(logic, Logic::Http(http) if http.url.path() == "/v1"), "what was shown");
+    assert!(world.desk.bot("clerk").await.unwrap().unpublished, "the later edit still waits");
+}
+
+#[tokio::test]
 async fn publishing_replaces_what_runs_and_an_admins_stop_stays() {
     let world = World::start(false).await;
     let mut ids = Vec::new();

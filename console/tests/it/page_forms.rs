@@ -114,6 +114,12 @@ async fn a_form_that_is_sent_twice_makes_one_thing_and_one_that_is_stale_changes
     let (one, two) = (dev.post("/apps/new", &words).await, dev.post("/apps/new", &words).await);
     assert_eq!((one.status, two.status), (200, 200), "{}", two.text);
     assert_eq!(api.desk.apps().await.unwrap().len(), 1);
+    // What was typed otherwise since is neither made nor taken for made.
+    let mut changed = words.clone();
+    changed[2].1 = "another shop".to_owned();
+    let refused = dev.post("/apps/new", &changed).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert_eq!(api.desk.apps().await.unwrap().len(), 1);
     let bot = bot(&dev, "clerk").await;
     let edit = format!("{bot}/edit");
     let old = dev.get(&edit).await.hidden("seen");

@@ -43,6 +43,10 @@ async fn a_password_proves_its_operator_until_they_are_locked_out() {
         ..operator("y", Role::Developer)
     };
     refused(world.desk.add_operator(&world.ann, &short).await, Kind::Invalid);
+    for taken in ["new", ".", "..", "command line"] {
+        let draft = operator(taken, Role::Developer);
+        refused(world.desk.add_operator(&world.ann, &draft).await, Kind::Invalid);
+    }
 }
 
 #[tokio::test]

@@ -28,11 +28,14 @@ macro_rules! delivery_columns {
     };
 }
 
+/// As a bound: no id of ours is as great. A bound that may be missing would keep SQLite from its index.
+const AFTER_ALL: [u8; 16] = [0xff; 16];
+
 /// `?1` before, `?2` rows that are looked at, `?3` channel, `?4` outcome, `?5` limit.
 const TURNS: &str = concat!(
     "select ",
     turn_columns!(),
-    " from (select * from turn where ?1 is null or turn_id < ?1 order by turn_id desc limit ?2) t
+    " from (select * from turn where turn_id < ?1 order by turn_id desc limit ?2) t
       left join conversation c on c.id = t.conversation
      where (?3 is null or t.channel_id = ?3) and (?4 is null or t.outcome = ?4)
      order by t.turn_id desc limit ?5"
@@ -41,14 +44,14 @@ const TURNS: &str = concat!(
 const OF_CONVERSATION: &str = concat!(
     "select ",
     turn_columns!(),
-    " from (select * from turn where conversation = ?6 and (?1 is null or turn_id < ?1)
+    " from (select * from turn where conversation = ?6 and turn_id < ?1
              order by turn_id desc limit ?2) t
       left join conversation c on c.id = t.conversation
      where (?3 is null or t.channel_id = ?3) and (?4 is null or t.outcome = ?4)
      order by t.turn_id desc limit ?5"
 );
 /// The last row that was looked at, when as many were as may be.
-const SCANNED: &str = "select turn_id from turn where ?1 is null or turn_id < ?1
+const SCANNED: &str = "select turn_id from turn where turn_id < ?1
                         order by turn_id desc limit 1 offset ?2";
 const TURN: &str = concat!(
     "select ",
@@ -74,16 +77,16 @@ const SETTLED: &str = concat!(
     "select ",
     delivery_columns!(),
     " from (select * from delivery
-             where state = ?1 and state <> 0 and (?5 is null or (settled_at <= ?5
-               and (settled_at, conversation, number) < (?5, ?6, ?7)))
+             where state = ?1 and state <> 0 and settled_at <= ?5
+               and (settled_at, conversation, number) < (?5, ?6, ?7)
              order by settled_at desc, conversation desc, number desc limit ?3) d
       left join conversation c on c.id = d.conversation
      where ?2 is null or d.channel_id = ?2
      order by d.settled_at desc, d.conversation desc, d.number desc limit ?4"
 );
 const SETTLED_SCANNED: &str = "select settled_at, conversation, number from delivery
-     where state = ?1 and state <> 0 and (?3 is null or (settled_at <= ?3
-       and (settled_at, conversation, number) < (?3, ?4, ?5)))
+     where state = ?1 and state <> 0 and settled_at <= ?3
+       and (settled_at, conversation, number) < (?3, ?4, ?5)
      order by settled_at desc, conversation desc, number desc limit 1 offset ?2";
 
 impl LedgerStore for Sqlite {
@@ -110,7 +113,7 @@ impl LedgerStore for Sqlite {
 }
 
 fn turns(c: &Connection, ask: &TurnsAsk) -> rusqlite::Result<Leaf<LedgerTurn, TurnId>> {
-    let before = ask.before.map(|turn| turn.uuid().into_bytes());
+    let before = ask.before.map_or(AFTER_ALL, |turn| turn.uuid().into_bytes());
     let channel = ask.channel.as_ref().map(ChannelId::as_str);
     let outcome = ask.outcome.map(Outcome::code);
     let mut all: Vec<&dyn ToSql> = vec![&before, &SCAN, &channel, &outcome, &ask.limit];
@@ -164,9 +167,11 @@ fn waiting(c: &Connection, ask: &DeliveriesAsk) -> rusqlite::Result<Leaf<LedgerD
 
 fn settled(c: &Connection, ask: &DeliveriesAsk) -> rusqlite::Result<Leaf<LedgerDelivery, Settled>> {
     let channel = ask.channel.as_ref().map(ChannelId::as_str);
-    let (state, at) = (ask.standing.code(), ask.after.map(|after| after.at_us / 1_000));
-    let place = ask.after.map(|after| after.place);
-    let (of, number) = (place.map(|p| p.conversation.uuid().into_bytes()), place.map(|p| p.number));
+    let state = ask.standing.code();
+    let (at, of, number) = ask.after.map_or((i64::MAX, AFTER_ALL, i64::MAX), |after| {
+        let place = after.place;
+        (after.at_us / 1_000, place.conversation.uuid().into_bytes(), place.number)
+    });
     let mut statement = c.prepare_cached(SETTLED)?;
     let rows = statement
         .query_map(params![state, channel, SCAN, ask.limit, at, of, number], delivery)?
