@@ -164,6 +164,9 @@ pub enum Request {
     },
     Apply {
         file: RegistryFile,
+        /// Tell what would be done, and do nothing.
+        #[serde(default)]
+        rehearse: bool,
     },
     Token {
         ask: token::Ask,

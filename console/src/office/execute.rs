@@ -11,7 +11,7 @@ use shared::store::Store;
 use super::actor::{Actor, Scope};
 use super::decide::{Copy, Log, Once};
 use super::problem::Problem;
-use super::{Request, Response, apply};
+use super::{Request, Response};
 
 /// Who carries them out.
 #[derive(Clone)]
@@ -110,14 +110,8 @@ impl<S: Store> Desk<S> {
             Request::Associate { id, with } => {
                 Response::Channel(self.associate(actor, &id, &with).await?)
             }
-            Request::Apply { file } => {
-                let lines = apply::apply(&self.store, &file, &self.entropy).await?;
-                let changed = lines.iter().filter(|line| line.done != "unchanged");
-                for line in changed {
-                    let detail = serde_json::json!({"what": line.what, "done": line.done});
-                    self.note(actor, Log::new("apply", line.id.as_str(), detail)).await?;
-                }
-                Response::Applied(lines)
+            Request::Apply { file, rehearse } => {
+                Response::Applied(self.apply(actor, &file, rehearse).await?)
             }
             request => self.done_to_channels(actor, request).await?,
         })

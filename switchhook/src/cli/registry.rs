@@ -189,9 +189,12 @@ pub(crate) struct AddChannel {
 /// `apply`.
 #[derive(Args)]
 pub(crate) struct Apply {
-    /// The file (see docs/registry-file.md).
-    #[arg(short, long, value_name = "FILE")]
+    /// The file, or a folder: all of its files that end in `.toml` (see docs/registry-file.md).
+    #[arg(short, long, value_name = "PATH")]
     pub(crate) file: PathBuf,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) json: Json,
 }

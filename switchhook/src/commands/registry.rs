@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use console::office::publish::{PublishDraft, RequestView};
 use shared::config::Settings;
@@ -103,20 +103,53 @@ pub(crate) fn channel(settings: &Settings, command: Channel) -> Result<(), Failu
 }
 
 pub(crate) fn apply(settings: &Settings, args: &Apply) -> Result<(), Failure> {
-    let name = args.file.display();
-    let text = std::fs::read_to_string(&args.file)
+    let mut whole = RegistryFile::default();
+    for path in registry_files(&args.file)? {
+        whole.extend(registry_file(&path)?);
+    }
+    let request = Request::Apply { file: whole, rehearse: args.dry_run };
+    ask(settings, request, args.json)?;
+    if args.dry_run && !args.json.json {
+        output::line("nothing was done: this was a dry run")?;
+    }
+    Ok(())
+}
+
+/// The file itself, or those of a folder that end in `.toml`, by name.
+fn registry_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let wrong = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
+    if !std::fs::metadata(path).map_err(wrong)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(wrong)? {
+        let file = entry.map_err(wrong)?.path();
+        if file.extension().is_some_and(|end| end == "toml") {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        return Err(Failure::usage(format!("{}: no file in it ends in .toml", path.display())));
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn registry_file(path: &Path) -> Result<RegistryFile, Failure> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("{name}: {error}")))?;
     let mut file: RegistryFile =
         toml::from_str(&text).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
     // Relative to the file that names it.
-    let folder = args.file.parent().unwrap_or(Path::new(""));
+    let folder = path.parent().unwrap_or(Path::new(""));
     for bot in &mut file.bots {
         if let Some(script) = bot.script.take() {
             let read = bot.read_script(&folder.join(script));
             read.map_err(|why| Failure::usage(format!("bot {:?}: {why}", bot.name)))?;
         }
     }
-    ask(settings, Request::Apply { file }, args.json)
+    Ok(file)
 }
 
 pub(crate) fn user(settings: &Settings, command: User) -> Result<(), Failure> {
@@ -246,9 +279,27 @@ fn print_channels(channels: &[ChannelView]) -> Result<(), Failure> {
 }
 
 fn print_line(line: &Line) -> Result<(), Failure> {
-    let Line { what, name, id, done, secret } = line;
+    let Line { what, name, id, done, differences, secret } = line;
+    let id = if id.is_empty() { String::new() } else { format!(" ({id})") };
     let secret = secret.as_ref().map_or(String::new(), |secret| format!("  secret {secret}"));
-    output::line(&format!("{done:9}  {what} {name} ({id}){secret}"))
+    output::line(&format!("{done:9}  {what} {name}{id}{secret}"))?;
+    for one in differences {
+        let (before, after) = (told(one.before.as_ref()), told(one.after.as_ref()));
+        output::line(&format!("{:11}{}: {before} -> {after}", "", one.word))?;
+    }
+    Ok(())
+}
+
+/// A value in one line.
+fn told(value: Option<&serde_json::Value>) -> String {
+    const LONGEST: usize = 120;
+    let Some(value) = value else { return "nothing".to_owned() };
+    let lines = value.as_str().map_or(0, |text| text.lines().count());
+    let text = value.to_string();
+    if lines > 1 || text.len() > LONGEST {
+        return format!("({} bytes in {} lines)", text.len(), lines.max(1));
+    }
+    text
 }
 
 /// What a model may call.

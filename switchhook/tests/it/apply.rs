@@ -83,21 +83,93 @@ fn a_file_with_mistakes_writes_nothing_and_tells_them_all() {
 }
 
 #[test]
-fn an_entry_that_differs_from_what_is_there_is_refused() {
+fn what_is_there_otherwise_is_changed_and_waits_until_the_file_approves_it() {
     let data = Data::new();
     let file = data.file("registry.toml", FILE);
     data.run(&["apply", "--file", &file]);
-    for (from, to) in [
-        ("https://example.com/answers", "https://example.com/elsewhere"),
-        ("not-a-real-secret-not-a-real-secret-00", "another-secret-another-secret-000000000"),
-        ("name = \"clerk\"\n\n", "name = \"clerk\"\npermits = 3\n\n"),
+    let permits = || data.json(&["bot", "show", "clerk"])["permits"].clone();
+    let edited = FILE
+        .replace("name = \"clerk\"\n\n", "name = \"clerk\"\npermits = 3\n\n")
+        .replace("secret-00\"\n", "secret-00\"\n[apps.rules]\nage_max = \"1h\"\n")
+        .replace("approve = true\n", "");
+    let file = data.file("registry.toml", &edited);
+    let rehearsed = data.json(&["apply", "--file", &file, "--dry-run"]);
+    let dones_of = ["app changed", "bot edited", "channel unchanged", "channel unchanged"];
+    assert_eq!(dones(&rehearsed), dones_of);
+    let bot = &rehearsed[1]["differences"][0];
+    assert_eq!(
+        (&bot["word"], &bot["before"], &bot["after"]),
+        (&"permits".into(), &64.into(), &3.into())
+    );
+    assert_eq!(permits(), 64, "a rehearsal does nothing");
+    assert_eq!(data.json(&["apply", "--file", &file]), rehearsed, "what was told is done");
+    let bot = data.json(&["bot", "show", "clerk"]);
+    assert_eq!((&bot["permits"], &bot["unpublished"]), (&3.into(), &true.into()));
+    assert_eq!(data.json(&["app", "show", "shop"])["rules"]["age_max"], "3600000ms");
+    let again = data.json(&["apply", "--file", &file]);
+    assert!(dones(&again).iter().all(|done| done.ends_with("unchanged")), "{again}");
+    // Both channels go live with the bot as it is edited.
+    let approving =
+        format!("{}approve = true\n", FILE.replace("\"clerk\"\n\n", "\"clerk\"\npermits = 3\n\n"));
+    let lines = data.json(&["apply", "--file", &data.file("registry.toml", &approving)]);
+    assert_eq!(dones(&lines).last().unwrap(), "bot published");
+    let bot = data.json(&["bot", "show", "clerk"]);
+    assert!(bot.get("unpublished").is_none_or(|waits| waits == false), "{bot}");
+    let channels = data.json(&["channel", "list"]);
+    assert!(channels.as_array().unwrap().iter().all(|channel| channel["state"] == "live"));
+}
+
+#[test]
+fn words_that_a_file_leaves_out_are_as_they_were_made_and_secrets_stay() {
+    let data = Data::new();
+    let first = FILE.replace("name = \"clerk\"\n\n", "name = \"clerk\"\nhttp = \"https://bots.example/a\"\nauthorization = \"Bearer X\"\nhttp_attempts = 5\n\n");
+    data.run(&["apply", "--file", &data.file("registry.toml", &first)]);
+    let second = first.replace("authorization = \"Bearer X\"\nhttp_attempts = 5\n", "");
+    let lines = data.json(&["apply", "--file", &data.file("registry.toml", &second)]);
+    let words: Vec<_> =
+        lines[1]["differences"].as_array().unwrap().iter().map(|d| d["word"].clone()).collect();
+    assert_eq!(words, ["http_attempts"], "and not the authorization: {lines}");
+    let elsewhere = second.replace("bots.example/a", "other.example/a");
+    let (code, said) = data.fails(&["apply", "--file", &data.file("registry.toml", &elsewhere)]);
+    assert!(code == 65 && said.contains("authorization: give it again"), "{said}");
+}
+
+#[test]
+fn a_key_is_rotated_by_a_command_of_its_own_and_an_id_is_for_life() {
+    let data = Data::new();
+    let file = data.file("registry.toml", FILE);
+    data.run(&["apply", "--file", &file]);
+    for (from, to, words) in [
+        (
+            "not-a-real-secret-not-a-real-secret-00",
+            "another-secret-another-secret-000000000",
+            "app rotate",
+        ),
+        ("11111111-1111-5111", "22222222-2222-5222", "with the id cs-1111"),
     ] {
         assert!(FILE.contains(from));
         let file = data.file("registry.toml", &FILE.replace(from, to));
         let (code, said) = data.fails(&["apply", "--file", &file]);
-        assert_eq!(code, 65, "{said}");
-        assert!(said.contains("with other settings"), "{said}");
+        assert!(code == 65 && said.contains(words), "{said}");
     }
+}
+
+#[test]
+fn a_folder_is_one_file_in_pieces() {
+    let data = Data::new();
+    let (apps, rest) = FILE.split_once("[[bots]]").unwrap();
+    data.file("pieces/1-apps.toml", apps);
+    let last = data.file("pieces/2-rest.toml", &format!("[[bots]]{rest}"));
+    data.file("pieces/notes.md", "no registry");
+    let folder = std::path::Path::new(&last).parent().unwrap().to_str().unwrap();
+    let lines = data.json(&["apply", "-f", folder]);
+    assert_eq!(dones(&lines), ["app added", "bot added", "channel added", "channel added"]);
+    let said = data.run(&["apply", "-f", folder, "--dry-run"]);
+    assert!(said.contains("unchanged") && said.contains("dry run"), "{said}");
+    let empty = data.file("empty/notes.md", "");
+    let empty = std::path::Path::new(&empty).parent().unwrap().to_str().unwrap();
+    let (code, said) = data.fails(&["apply", "-f", empty]);
+    assert!(code == 64 && said.contains(".toml"), "{said}");
 }
 
 #[test]

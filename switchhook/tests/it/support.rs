@@ -67,6 +67,7 @@ impl Data {
     /// A file beside the data folder.
     pub(crate) fn file(&self, name: &str, text: &str) -> String {
         let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
         path.to_string_lossy().into_owned()
     }
