@@ -49,8 +49,11 @@ fn a_registry_file_names_a_script_beside_it() {
     assert_eq!(lines[0]["done"], "added");
     assert_eq!(data.json(&["apply", "--file", &file])[0]["done"], "unchanged");
     data.file("greeter.js", "say('other')");
-    let (_, said) = data.fails(&["apply", "--file", &file]);
-    assert!(said.contains("already with other settings"), "{said}");
+    let lines = data.json(&["apply", "--file", &file]);
+    assert_eq!(
+        (&lines[0]["done"], &lines[0]["differences"][0]["word"]),
+        (&"changed".into(), &"source".into())
+    );
 }
 
 /// The script hosts among a process's children.
