@@ -78,8 +78,21 @@ export async function more({ ann, dev, screens, clerk, web, press, follow, fill,
   await until(async () => { await ann.goto(turn); return ann.getByText("Message 1 is delivered").count(); },
     (found) => found > 0, "the redriven delivery arrives");
   check(got.length === 1 && got[0].includes("to be parked"), `received: ${got}`);
-  receiver.close();
   say("a parked delivery was redriven and arrived");
+
+  // A range is counted, sent again, and watched.
+  await ann.goto("/deliveries?state=delivered");
+  await follow(ann, "Replay a range");
+  await fill(ann, /^Channel/, "hook");
+  await press(ann, "Count them");
+  await sees(ann, "Send 1 delivery again?");
+  await press(ann, "Send 1 again");
+  await sees(ann, "Put at the end again");
+  const replay = new URL(ann.url()).pathname;
+  await until(async () => got.length, (count) => count === 2, "what was sent again arrives");
+  check(got[1] === got[0], `received again: ${got}`);
+  receiver.close();
+  say("a range was sent again and arrived");
 
   // What a user said is erased.
   await ann.goto("/deliveries?state=delivered");
@@ -96,6 +109,7 @@ export async function more({ ann, dev, screens, clerk, web, press, follow, fill,
   return [
     ["talk", `${web}/talk`], ["turns", "/turns"], ["turn", one], ["turn-erased", turn], ["deliveries", "/deliveries"],
     ["deliveries-parked", "/deliveries?state=parked"], ["erase", `${hook}/erase`], ["redrive", `${hook}/redrive`],
-    ["channel-async", hook],
+    ["channel-async", hook], ["replays", "/replays"], ["replay", replay], ["replay-new", "/replays/new"],
+    ["replay-count", "/replays/new?channel=hook&from=2020-01-01T00:00&to=2099-12-31T23:59"],
   ];
 }

@@ -23,11 +23,13 @@ pub mod find;
 pub mod first;
 mod inherit;
 pub mod ledger;
+pub mod moment;
 pub mod operators;
 pub mod ping;
 pub mod problem;
 pub mod publish;
 pub mod read;
+pub mod replays;
 mod rsa;
 pub mod scripts;
 pub mod sessions;
@@ -44,6 +46,7 @@ use drafts::{AppDraft, BotDraft, ChannelDraft};
 use exchange::{Association, Document, Imported, PlaceholderView};
 use operators::{ApiTokenDraft, ApiTokenView, OperatorDraft, OperatorPatch, OperatorView};
 use publish::{PublishDraft, RequestView, Verdict};
+use replays::{ReplayAsk, ReplayView};
 use views::{AppView, AuditView, BotView, ChannelView, TokenView, Wire};
 
 /// What is asked for.
@@ -183,6 +186,24 @@ pub enum Request {
         channel: String,
         user: String,
     },
+    Resend {
+        turn: String,
+        message: u16,
+    },
+    Replay {
+        ask: ReplayAsk,
+    },
+    /// How many deliveries a replay would send again.
+    Count {
+        ask: ReplayAsk,
+    },
+    Replays,
+    ReplayProgress {
+        id: String,
+    },
+    CancelReplay {
+        id: String,
+    },
 }
 
 /// What came of it.
@@ -212,6 +233,8 @@ pub enum Response {
     ApiToken(ApiTokenView),
     ApiTokens(Vec<ApiTokenView>),
     Audit(Vec<AuditView>),
+    Replay(ReplayView),
+    Replays(Vec<ReplayView>),
     /// It was not done, and why, in words for a person.
     Refused(String),
 }

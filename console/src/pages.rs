@@ -21,6 +21,7 @@ mod ledger;
 pub(crate) mod limits;
 mod lists;
 mod people;
+mod replays;
 mod reply;
 mod serve;
 mod shown;

@@ -2,6 +2,7 @@
 //! keeps what every room is built on alive: the registry's copy, the broker's health.
 
 pub mod metrics;
+pub mod replays;
 pub mod upkeep;
 
 use std::time::Duration;

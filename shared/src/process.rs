@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, Readiness};
 use crate::broker::Broker;
 use crate::config::{self, Settings};
-use crate::engines::{self, Engine, Engines, Options, upkeep};
+use crate::engines::{self, Engine, Engines, Options, replays, upkeep};
 use crate::entropy::Entropy;
 use crate::ground::Ground;
 use crate::keys::{self, WhenMissing};
@@ -201,6 +201,7 @@ impl Part {
         let metrics = engines::keep(&ground).map_err(|error| failed_metrics(&error))?;
         if rooms.cleans() {
             upkeep::start(&ground, &self.settings, metrics);
+            replays::start(&ground);
         }
         let (broker, lifecycle) = (ground.broker.clone(), ground.lifecycle.clone());
         let started = tokio::select! {

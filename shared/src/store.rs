@@ -8,6 +8,7 @@
 
 pub mod ledger;
 pub mod postgres;
+pub mod replay;
 pub mod sqlite;
 mod text;
 mod upkeep;
@@ -365,15 +366,23 @@ impl Backlog {
 
 /// Everything, for what needs a whole engine.
 pub trait Store:
-    Turns + Intake + Deliveries + Upkeep + RegistryStore + ControlStore + LedgerStore
+    Turns + Intake + Deliveries + Upkeep + RegistryStore + ControlStore + LedgerStore + ReplayStore
 {
 }
-impl<T: Turns + Intake + Deliveries + Upkeep + RegistryStore + ControlStore + LedgerStore> Store
-    for T
+impl<T> Store for T where
+    T: Turns
+        + Intake
+        + Deliveries
+        + Upkeep
+        + RegistryStore
+        + ControlStore
+        + LedgerStore
+        + ReplayStore
 {
 }
 
 pub use crate::registry::RegistryStore;
 pub use crate::registry::control::ControlStore;
 pub use ledger::LedgerStore;
+pub use replay::ReplayStore;
 pub use upkeep::{Cleaned, Retention, Upkeep};

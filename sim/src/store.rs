@@ -13,12 +13,12 @@ use shared::domain::ids::{ChannelId, ClientId, ConversationId, ConversationKey, 
 use shared::domain::wider::{Kept, Scope};
 use shared::registry::control::ControlStore;
 use shared::registry::{App, Bot, Channel, Registry, RegistryError, RegistryStore};
-use shared::store::LedgerStore;
 use shared::store::{
     AttemptRecord, Backlog, Claimed, Cleaned, CommitError, Committed, Conversation, Deaths,
     Deliveries, Hint, Intake, KeyUse, Lowest, Retention, SettledTurn, Settlement, StoreError,
     TurnCommit, Turns, Upkeep, Verdict,
 };
+use shared::store::{LedgerStore, ReplayStore};
 use shared::topology::Queue;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -223,3 +223,5 @@ impl RegistryStore for SimStore {
 impl ControlStore for SimStore {}
 
 impl LedgerStore for SimStore {}
+
+impl ReplayStore for SimStore {}

@@ -5,7 +5,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::handlers::{Parent, Whom, Why};
-use super::table::{Answer, BASE, Body, ROUTES, Route, Shape};
+use super::table::{Action, Answer, BASE, Body, ROUTES, Route, Shape};
 use crate::office::actor::Scope;
 use crate::office::apps::{AppPatch, Rotation};
 use crate::office::drafts::{AppDraft, BotDraft, ChannelDraft};
@@ -15,6 +15,7 @@ use crate::office::operators::{
     ApiTokenDraft, ApiTokenView, OperatorDraft, OperatorPatch, OperatorView,
 };
 use crate::office::publish::{PublishDraft, RequestView};
+use crate::office::replays::{ReplayAsk, ReplayView};
 use crate::office::views::{AppView, AuditView, BotView, ChannelView};
 
 /// The whole document.
@@ -77,12 +78,19 @@ fn parameters(route: &Route) -> Vec<Value> {
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": text}))
         .collect();
     for name in route.query {
+        let counts = route.action == Action::CountDeliveries;
         let schema = match *name {
             "limit" => json!({"type": "integer", "minimum": 1, "maximum": 200, "default": 50}),
-            "state" => json!({"type": "string", "enum": ["open", "decided"]}),
+            "state" if route.action == Action::ListRequests => {
+                json!({"type": "string", "enum": ["open", "decided"]})
+            }
+            "state" if counts => json!({"type": "string", "enum": ["delivered", "parked"]}),
+            "state" => json!({"type": "string", "enum": ["waiting", "delivered", "parked"]}),
+            "from_ms" | "to_ms" => json!({"type": "integer", "minimum": 0}),
             _ => text.clone(),
         };
-        all.push(json!({"name": name, "in": "query", "schema": schema}));
+        let required = counts && *name != "state";
+        all.push(json!({"name": name, "in": "query", "required": required, "schema": schema}));
     }
     if route.wants_match() {
         all.push(json!({"name": "If-Match", "in": "header", "required": true, "schema": text}));
@@ -193,6 +201,7 @@ fn body_schema(body: Body, schemas: &mut SchemaGenerator) -> Value {
         Body::Operator => schemas.subschema_for::<OperatorDraft>(),
         Body::OperatorPatch => schemas.subschema_for::<OperatorPatch>(),
         Body::Token => schemas.subschema_for::<ApiTokenDraft>(),
+        Body::Replay => schemas.subschema_for::<ReplayAsk>(),
     };
     schema.into()
 }
@@ -225,6 +234,7 @@ fn shape_schema(shape: Shape, schemas: &mut SchemaGenerator) -> Value {
         Shape::Turn => schemas.subschema_for::<TurnView>(),
         Shape::WholeTurn => schemas.subschema_for::<WholeTurnView>(),
         Shape::Delivery => schemas.subschema_for::<DeliveryView>(),
+        Shape::Replay => schemas.subschema_for::<ReplayView>(),
         Shape::Rows => {
             return json!({
                 "type": "object",

@@ -20,6 +20,7 @@ use crate::office::ledger::{DeliveriesOf, TurnsOf};
 use crate::office::operators::{ApiTokenView, OperatorView};
 use crate::office::problem::Problem;
 use crate::office::publish::Verdict;
+use crate::office::replays::ReplayAsk;
 use crate::office::views::AppView;
 
 /// Why something is decided so.
@@ -189,6 +190,26 @@ async fn of_ledger<S: Store>(
             let of = DeliveriesOf { channel, state, after, limit };
             Ok(page::ready(&desk.deliveries(actor, of).await?))
         }
+        Action::CountDeliveries => {
+            let number = |word: &str| {
+                let wrong = || Problem::invalid(format!("{word}: milliseconds since 1970"));
+                call.word(word).and_then(|text| text.parse().ok()).ok_or_else(wrong)
+            };
+            let needed = || Problem::invalid("channel: which one?");
+            let channel = call.word("channel").ok_or_else(needed)?.to_owned();
+            let state = call.word("state").map(str::to_owned);
+            let (from_ms, to_ms) = (number("from_ms")?, number("to_ms")?);
+            let ask = ReplayAsk { channel, from_ms, to_ms, state };
+            desk.count_deliveries(actor, &ask).await.map(|rows| json!({ "rows": rows }))
+        }
+        Action::ResendDelivery => {
+            let message = call.parts.get(1).map_or("", String::as_str);
+            told(desk.resend(actor, call.id(), message).await)
+        }
+        Action::ListReplays => Ok(page::ready(&desk.replays(actor, after, limit).await?)),
+        Action::AddReplay => told(desk.add_replay(actor, &call.body()?).await),
+        Action::GetReplay => told(desk.replay(actor, call.id()).await),
+        Action::CancelReplay => told(desk.cancel_replay(actor, call.id()).await),
         _ => Err(Problem::invalid("this operation is not known here")),
     }
 }

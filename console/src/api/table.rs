@@ -42,6 +42,7 @@ pub enum Body {
     Operator,
     OperatorPatch,
     Token,
+    Replay,
 }
 
 /// What an answer is.
@@ -74,6 +75,7 @@ pub enum Shape {
     Turn,
     WholeTurn,
     Delivery,
+    Replay,
     Rows,
     OpenApi,
 }
@@ -127,6 +129,12 @@ pub enum Action {
     ListTurns,
     GetTurn,
     ListDeliveries,
+    CountDeliveries,
+    ResendDelivery,
+    ListReplays,
+    AddReplay,
+    GetReplay,
+    CancelReplay,
 }
 
 impl Action {
@@ -218,6 +226,12 @@ routes! {
     ListTurns GET "/turns" Read - Page(Shape::Turn), &["limit", "cursor", "channel", "user", "outcome"], "List turns, newest first; a page that found little may still have a next one";
     GetTurn GET "/turns/{turn}" Read - One(Shape::WholeTurn), &[], "Show a turn with its answer, its deliveries and every attempt at them";
     ListDeliveries GET "/deliveries" Read - Page(Shape::Delivery), &["limit", "cursor", "channel", "state"], "List deliveries: state=waiting (as is usual; the first of each conversation), delivered or parked";
+    CountDeliveries GET "/deliveries/count" Read - One(Shape::Rows), &["channel", "from_ms", "to_ms", "state"], "How many deliveries of a channel were settled in a range of time: what a replay would send again";
+    ResendDelivery POST "/turns/{turn}/deliveries/{message}/resend" Operate - Made(Shape::Replay), &[], "Send one settled delivery again, at the end of its conversation";
+    ListReplays GET "/replays" Read - Page(Shape::Replay), PAGE, "List replays, newest first";
+    AddReplay POST "/replays" Operate Replay Made(Shape::Replay), &[], "Send the deliveries of a channel that were settled in a range of time again, in their old order at the end of their conversations";
+    GetReplay GET "/replays/{replay}" Read - One(Shape::Replay), &[], "Show how far a replay is";
+    CancelReplay POST "/replays/{replay}/cancel" Operate - One(Shape::Replay), &[], "Stop a replay; what it has sent stays sent";
 }
 
 impl Route {

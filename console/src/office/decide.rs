@@ -149,7 +149,7 @@ impl<S: Store> Desk<S> {
         self.entropy.uuid_v7(self.clock.unix_ms()).simple().to_string()
     }
 
-    fn entry(&self, actor: &Actor, log: Log) -> Audit {
+    pub(super) fn entry(&self, actor: &Actor, log: Log) -> Audit {
         let mut detail = log.detail.to_string();
         if detail.len() > DETAIL_MAX {
             r#"{"note":"too long to be kept"}"#.clone_into(&mut detail);

@@ -13,6 +13,9 @@ use super::decide::{Copy, Log, Once};
 use super::problem::Problem;
 use super::{Request, Response};
 
+/// Replays that the command line lists.
+const REPLAYS: u32 = 100;
+
 /// Who carries them out.
 #[derive(Clone)]
 pub struct Desk<S> {
@@ -149,6 +152,24 @@ impl<S: Store> Desk<S> {
             Request::Redrive { channel, user } => {
                 Response::Rows(self.redrive(actor, &channel, &user).await?)
             }
+            request => self.done_to_deliveries(actor, request).await?,
+        })
+    }
+
+    async fn done_to_deliveries(
+        &self,
+        actor: &Actor,
+        request: Request,
+    ) -> Result<Response, Problem> {
+        Ok(match request {
+            Request::Resend { turn, message } => {
+                Response::Replay(self.resend(actor, &turn, &message.to_string()).await?)
+            }
+            Request::Replay { ask } => Response::Replay(self.add_replay(actor, &ask).await?),
+            Request::Count { ask } => Response::Rows(self.count_deliveries(actor, &ask).await?),
+            Request::Replays => Response::Replays(self.replays(actor, None, REPLAYS).await?.items),
+            Request::ReplayProgress { id } => Response::Replay(self.replay(actor, &id).await?),
+            Request::CancelReplay { id } => Response::Replay(self.cancel_replay(actor, &id).await?),
             request => self.done_to_operators(actor, request).await?,
         })
     }

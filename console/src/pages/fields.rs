@@ -16,6 +16,15 @@ pub(super) fn code(name: &'static str, label: &str, value: &str) -> Field {
     Field { kind: Kind::Code, ..text(name, label, value) }
 }
 
+/// A minute, in UTC.
+pub(super) fn moment(name: &'static str, label: &str, value: &str) -> Field {
+    Field { kind: Kind::Moment, required: true, ..text(name, label, value) }
+}
+
+pub(super) fn hidden(name: &'static str, value: &str) -> Field {
+    Field { kind: Kind::Hidden, ..text(name, "", value) }
+}
+
 /// What is typed here is never shown again.
 pub(super) fn password(name: &'static str, label: &str, complete: &'static str) -> Field {
     Field { kind: Kind::Password, complete, ..text(name, label, "") }
@@ -91,6 +100,7 @@ pub(super) fn told(word: &str) -> Option<Block> {
         "suspended" => "Suspended. It refuses messages from now on.",
         "erased" => "What was known of this user is gone.",
         "redriven" => "They were put back, in order, at the end.",
+        "cancelled" => "It was stopped. What it had sent stays sent.",
         "inherits" => "The channels of the parent that are live are here now, as drafts.",
         "signed-out" => "You are signed out.",
         "edited" => "Saved beside what runs. Publish the bot to let it run.",

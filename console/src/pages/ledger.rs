@@ -26,7 +26,7 @@ use crate::office::problem::Problem;
 
 const LIMIT: u32 = 25;
 
-fn channel_cell(book: &Book, id: &str) -> Cell {
+pub(super) fn channel_cell(book: &Book, id: &str) -> Cell {
     match book.registry.channels.get(&id.into()) {
         Some(channel) => {
             Cell::Link(Link::new(path(&["channels", id]), shown::named(&channel.name)))
@@ -142,7 +142,7 @@ pub(super) async fn turn<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Don
         parts: vec![Block::Timeline(Timeline(events(&whole)))],
         ..Card::default()
     }));
-    blocks.push(Block::Card(said(&whole)));
+    blocks.push(Block::Card(said(&whole, ask.may(Scope::Operate))));
     let mut actions = Vec::new();
     if let Some(user) = &one.user {
         let of = [("channel", one.channel_id.as_str()), ("user", user)];
@@ -215,7 +215,7 @@ fn tried(one: &AttemptView) -> (u64, u8, Event) {
 }
 
 /// The bot's words, and where each of its messages stands.
-fn said(whole: &WholeTurnView) -> Card {
+fn said(whole: &WholeTurnView, operates: bool) -> Card {
     let mut parts = Vec::new();
     if whole.deliveries.is_empty() {
         let spoken = bubbles::of_body(&whole.reply);
@@ -228,14 +228,15 @@ fn said(whole: &WholeTurnView) -> Card {
         }
     }
     for one in &whole.deliveries {
-        parts.push(Block::Facts(Facts(vec![(
-            "Message",
-            vec![
-                Cell::text((one.message + 1).to_string()),
-                Cell::Badge(standing(one)),
-                Cell::text(if one.redriven { "redriven" } else { "" }),
-            ],
-        )])));
+        let mut cells = vec![
+            Cell::text((one.message + 1).to_string()),
+            Cell::Badge(standing(one)),
+            Cell::text(if one.redriven { "redriven" } else { "" }),
+        ];
+        if operates && one.state != "waiting" {
+            cells.push(Cell::Link(again(one)));
+        }
+        parts.push(Block::Facts(Facts(vec![("Message", cells)])));
         parts.push(Block::Chatter(Bubbles(bubbles::of_body(&one.body))));
     }
     Card { title: "What the bot said".to_owned(), parts, ..Card::default() }
@@ -252,7 +253,7 @@ pub(super) async fn deliveries<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Resu
         let of = channel.unwrap_or_default();
         query("/deliveries", &[("channel", of), ("state", state), ("after", after)])
     };
-    let operates = ask.may(Scope::Operate) && state == "parked";
+    let operates = ask.may(Scope::Operate) && state != "waiting";
     let rows = page.items.iter().map(|one| {
         let mut row = vec![
             Cell::Badge(standing(one)),
@@ -263,6 +264,9 @@ pub(super) async fn deliveries<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Resu
             Cell::Strong(Link::new(path(&["turns", &one.turn_id]), "Timeline")),
         ];
         if operates {
+            row.push(Cell::Link(again(one)));
+        }
+        if operates && state == "parked" {
             let form = path(&["channels", &one.channel_id, "redrive"]);
             row.push(one.user.as_ref().map_or(Cell::Nothing, |user| {
                 Cell::Link(Link::new(query(&form, &[("user", user)]), "Redrive"))
@@ -272,7 +276,8 @@ pub(super) async fn deliveries<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Resu
     });
     let when = if state == "waiting" { "Due" } else { "Settled" };
     let mut head = vec!["State", "User", "Channel", "Attempts", when, "Turn"];
-    head.extend(operates.then_some("Else"));
+    head.extend(operates.then_some("This one"));
+    head.extend((operates && state == "parked").then_some("Conversation"));
     let choices = ["waiting", "delivered", "parked"].map(|one| choice(one, one, one == state));
     let fields = vec![
         fields::select("state", "State", choices.to_vec()),
@@ -295,9 +300,26 @@ pub(super) async fn deliveries<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Resu
             "Answers of asynchronous channels on their way. Of those that wait, the first of each \
                conversation is shown: the others go behind it."
                 .to_owned(),
+        actions: replays(ask, channel, state),
         blocks,
         ..Page::default()
     }))
+}
+
+/// Where one delivery is sent again.
+fn again(one: &DeliveryView) -> Link {
+    Link::new(path(&["turns", &one.turn_id, &one.message.to_string(), "resend"]), "Send again")
+}
+
+/// What was sent again, and, for whoever may, the way to more of it.
+fn replays<B, S: Store>(ask: &Ask<'_, B, S>, channel: Option<&str>, state: &str) -> Vec<Link> {
+    let mut links = vec![Link::new("/replays", "Replays")];
+    if ask.may(Scope::Operate) {
+        let state = if state == "waiting" { "" } else { state };
+        let of = [("channel", channel.unwrap_or_default()), ("state", state)];
+        links.push(Link::new(query("/replays/new", &of), "Replay a range"));
+    }
+    links
 }
 
 /// Asks for the user that something is to be done about.

@@ -20,7 +20,7 @@ use super::sign_in::{self, Door};
 use super::table::{PAGES, PageRoute, Right, To};
 use super::ui::Frame;
 use super::{
-    approvals, apps, assets, bots, channels, exchange, home, ledger, people, talk, wizard,
+    approvals, apps, assets, bots, channels, exchange, home, ledger, people, replays, talk, wizard,
 };
 use crate::api::{self, Reply};
 use crate::office::problem::Problem;
@@ -306,6 +306,13 @@ async fn to_channels<B: Broker, S: Store>(to: To, ask: &Ask<'_, B, S>) -> Result
         To::Turns => ledger::turns(ask).await,
         To::Turn => ledger::turn(ask).await,
         To::Deliveries => ledger::deliveries(ask).await,
+        To::ResendForm => replays::resend_form(ask).await,
+        To::Resend => replays::resend(ask).await,
+        To::Replays => replays::list(ask).await,
+        To::ReplayForm => replays::form(ask).await,
+        To::AddReplay => replays::add(ask).await,
+        To::Replay => replays::one(ask).await,
+        To::CancelReplay => replays::cancel_it(ask).await,
         To::AssociateForm => exchange::associate_form(ask, None).await,
         To::Associate => exchange::associate(ask).await,
         To::PlaceholderDelete => Ok(exchange::delete(ask)),

@@ -128,6 +128,13 @@ pages! {
     GET "/turns" Read Turns;
     GET "/turns/{turn}" Read Turn;
     GET "/deliveries" Read Deliveries;
+    GET "/turns/{turn}/{message}/resend" Operate ResendForm;
+    POST "/turns/{turn}/{message}/resend" Operate Resend;
+    GET "/replays" Read Replays;
+    GET "/replays/new" Operate ReplayForm;
+    POST "/replays/new" Operate AddReplay;
+    GET "/replays/{replay}" Read Replay;
+    POST "/replays/{replay}/cancel" Operate CancelReplay;
 
     GET "/placeholders/{placeholder}/associate" Configure AssociateForm;
     POST "/placeholders/{placeholder}/associate" Configure Associate;
@@ -166,6 +173,9 @@ impl To {
                 | Self::WizardPing
                 | Self::Erase
                 | Self::Redrive
+                | Self::Resend
+                | Self::AddReplay
+                | Self::CancelReplay
                 | Self::AddOperator
                 | Self::ChangeOperator
                 | Self::RemoveOperator

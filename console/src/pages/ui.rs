@@ -226,6 +226,8 @@ pub(crate) enum Kind {
     Password,
     Url,
     Search,
+    /// A minute.
+    Moment,
     Area,
     Code,
     Select,
@@ -242,6 +244,7 @@ impl Kind {
             Self::Url => "url",
             Self::Search => "search",
             Self::Hidden => "hidden",
+            Self::Moment => "datetime-local",
             Self::Text
             | Self::Area
             | Self::Code

@@ -8,5 +8,6 @@ mod life;
 mod page_forms;
 mod page_rights;
 mod people;
+mod replays;
 mod sign_in;
 mod support;

@@ -9,6 +9,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../store/sqlite/migrations/0001.sql"),
     include_str!("../store/sqlite/migrations/0002.sql"),
     include_str!("../store/sqlite/migrations/0003.sql"),
+    include_str!("../store/sqlite/migrations/0004.sql"),
 ];
 
 /// Whoever has the folder is alone: doorbells that were rung and claims that were made are a dead process's.

@@ -24,6 +24,7 @@ mod migrate;
 mod partitions;
 mod pool;
 mod registry;
+mod replay;
 mod rows;
 mod settle;
 mod sweep;

@@ -12,6 +12,7 @@ mod erase;
 mod intake;
 mod ledger;
 mod registry;
+mod replay;
 mod rows;
 mod settle;
 mod sweep;

@@ -59,6 +59,8 @@ mod park;
 mod race;
 mod redrive;
 mod registry;
+mod replay;
+mod replay_kills;
 mod settle;
 mod sweep;
 mod tls;

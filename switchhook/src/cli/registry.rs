@@ -219,6 +219,47 @@ pub(crate) enum Delivery {
         #[command(flatten)]
         json: Json,
     },
+    /// Send one settled delivery again, at the end of its conversation.
+    Resend {
+        /// The turn's id.
+        turn: String,
+        /// Which message of the turn, from 0.
+        #[arg(long, default_value_t = 0)]
+        message: u16,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Send the deliveries of a channel that were settled in a range of time again, in their old order at the
+    /// end of their conversations.
+    Replay(Replay),
+    /// List replays, newest first.
+    Replays(Json),
+    /// Show how far a replay is.
+    Progress(Named),
+    /// Stop a replay; what it has sent stays sent.
+    Cancel(Named),
+}
+
+/// `delivery replay`.
+#[derive(Args)]
+pub(crate) struct Replay {
+    /// The channel, by id or name.
+    #[arg(long)]
+    pub(crate) channel: String,
+    /// Settled from this moment on: `2026-11-24T10:30`, in UTC.
+    #[arg(long, value_name = "MOMENT")]
+    pub(crate) from: String,
+    /// Settled before this moment, in UTC.
+    #[arg(long, value_name = "MOMENT")]
+    pub(crate) to: String,
+    /// Only those that are `delivered` or `parked`.
+    #[arg(long)]
+    pub(crate) state: Option<String>,
+    /// Only say how many they are.
+    #[arg(long)]
+    pub(crate) count: bool,
+    #[command(flatten)]
+    pub(crate) json: Json,
 }
 
 /// One user on one channel: a conversation.

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use console::office::moment;
 use console::office::publish::{PublishDraft, RequestView};
+use console::office::replays::{ReplayAsk, ReplayView};
 use shared::config::Settings;
 use shared::process::{Failure, block_on};
 
 use super::office;
 use crate::cli::office::Publish;
 use crate::cli::registry::{
-    AddChannel, App, Apply, Bot, Channel, Delivery, Json, Named, Rotate, User,
+    AddChannel, App, Apply, Bot, Channel, Delivery, Json, Named, Replay, Rotate, User,
 };
 use crate::office::apply::{Line, RegistryFile};
 use crate::office::apps::{AppPatch, Rotation};
@@ -158,8 +160,42 @@ pub(crate) fn user(settings: &Settings, command: User) -> Result<(), Failure> {
 }
 
 pub(crate) fn delivery(settings: &Settings, command: Delivery) -> Result<(), Failure> {
-    let Delivery::Redrive { whom, json } = command;
-    ask(settings, Request::Redrive { channel: whom.channel, user: whom.user }, json)
+    let (request, json) = match command {
+        Delivery::Redrive { whom, json } => {
+            (Request::Redrive { channel: whom.channel, user: whom.user }, json)
+        }
+        Delivery::Resend { turn, message, json } => (Request::Resend { turn, message }, json),
+        Delivery::Replay(replay) => (range(&replay)?, replay.json),
+        Delivery::Replays(json) => (Request::Replays, json),
+        Delivery::Progress(Named { name, json }) => (Request::ReplayProgress { id: name }, json),
+        Delivery::Cancel(Named { name, json }) => (Request::CancelReplay { id: name }, json),
+    };
+    ask(settings, request, json)
+}
+
+fn range(replay: &Replay) -> Result<Request, Failure> {
+    let moment = |word: &str, text: &str| {
+        let wrong =
+            || Failure::usage(format!("--{word} {text}: a moment like 2026-11-24T10:30, in UTC"));
+        moment::parse(text).ok_or_else(wrong)
+    };
+    let (from_ms, to_ms) = (moment("from", &replay.from)?, moment("to", &replay.to)?);
+    let (channel, state) = (replay.channel.clone(), replay.state.clone());
+    let ask = ReplayAsk { channel, from_ms, to_ms, state };
+    Ok(if replay.count { Request::Count { ask } } else { Request::Replay { ask } })
+}
+
+fn print_replays(replays: &[ReplayView]) -> Result<(), Failure> {
+    let row = |replay: &ReplayView| {
+        vec![
+            replay.replay_id.clone(),
+            replay.state.clone(),
+            format!("{}/{}", replay.sent + replay.passed_over, replay.deliveries),
+            replay.channel_id.clone(),
+        ]
+    };
+    let rows: Vec<_> = replays.iter().map(row).collect();
+    output::table(&["REPLAY", "STATE", "DONE", "WEBHOOK ID"], &rows)
 }
 
 pub(super) fn ask(settings: &Settings, request: Request, json: Json) -> Result<(), Failure> {
@@ -190,6 +226,8 @@ fn print_json(response: Response) -> Result<(), Failure> {
         Response::ApiToken(token) => output::json(&token),
         Response::ApiTokens(tokens) => output::json(&tokens),
         Response::Audit(entries) => output::json(&entries),
+        Response::Replay(replay) => output::json(&replay),
+        Response::Replays(replays) => output::json(&replays),
         Response::Refused(why) => Err(Failure::refused(why)),
     }
 }
@@ -213,6 +251,8 @@ fn print_plain(response: Response) -> Result<(), Failure> {
         }
         Response::Channel(channel) => print_channel(&channel),
         Response::Channels(channels) => print_channels(&channels),
+        Response::Replay(replay) => print_replays(&[replay]),
+        Response::Replays(replays) => print_replays(&replays),
         Response::Applied(lines) => lines.iter().try_for_each(print_line),
         Response::Rows(rows) => output::line(&format!("{rows} rows")),
         Response::Done => output::line("done"),

@@ -12,6 +12,7 @@ mod office;
 mod refusals;
 mod registry;
 mod rehearsals;
+mod replays;
 mod scripts;
 mod send;
 mod served;

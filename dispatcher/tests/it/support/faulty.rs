@@ -15,11 +15,11 @@ use shared::domain::wider::{Kept, Scope};
 use shared::entropy::Entropy;
 use shared::registry::control::ControlStore;
 use shared::registry::{App, Bot, Channel, Registry, RegistryError, RegistryStore};
-use shared::store::LedgerStore;
 use shared::store::{
     AttemptRecord, Backlog, Claimed, CommitError, Committed, Conversation, Deaths, Deliveries,
     Hint, Lowest, SettledTurn, Settlement, Store, StoreError, TurnCommit, Turns, Verdict,
 };
+use shared::store::{LedgerStore, ReplayStore};
 use shared::topology::Queue;
 use uuid::Uuid;
 
@@ -272,3 +272,5 @@ impl<S: Store> RegistryStore for Faulty<S> {
 impl<S: Store> ControlStore for Faulty<S> {}
 
 impl<S: Store> LedgerStore for Faulty<S> {}
+
+impl<S: Store> ReplayStore for Faulty<S> {}

@@ -83,6 +83,7 @@ const ERASURES: &str = aged!("erasure", "erased_at");
 const RECORDS: &str = aged!("record", "expires_at");
 const WIDER: &str = aged!("wider_context", "expires_at");
 const AUDIT: &str = aged!("audit", "at");
+const REPLAYS: &str = aged!("replay", "ended_at");
 
 /// One round. Each table is a transaction of its own, so that locks are held briefly.
 pub(super) async fn clean(client: &mut Held, retention: Retention) -> Result<Cleaned, StoreError> {
@@ -105,6 +106,7 @@ pub(super) async fn clean(client: &mut Held, retention: Retention) -> Result<Cle
         (RECORDS, Duration::ZERO),
         (WIDER, Duration::ZERO),
         (AUDIT, AUDIT_KEPT),
+        (REPLAYS, retention.parked),
     ];
     for (sql, kept) in plain {
         batch(client, &mut cleaned, sql, &as_micros(kept)).await?;

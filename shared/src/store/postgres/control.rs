@@ -35,7 +35,7 @@ insert into record (kind, id, body, sealed, expires_at)
 values ($1, $2, $3, $4, clock_timestamp() + $5::int8 * interval '1 microsecond')
 on conflict (kind, id) do update set body = excluded.body, sealed = excluded.sealed,
   expires_at = excluded.expires_at";
-const LOG: &str = "insert into audit (id, actor, action, subject, detail)
+pub(super) const LOG: &str = "insert into audit (id, actor, action, subject, detail)
                    values ($1, $2, $3, $4, $5)";
 const RECORDS: &str = "select kind, id, body, sealed from record where kind <> all ($1)";
 const RECORD: &str = "select kind, id, body, sealed from record

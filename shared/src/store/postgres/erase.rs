@@ -65,6 +65,10 @@ update delivery d
   from parked p cross join numbered n
  where d.conversation_id = $1 and d.number = p.number";
 
+/// Nobody has been told of them: the sweep shall ring at once.
+pub(super) const RING: &str = "update delivery set hinted_at = null
+                                where conversation_id = $1 and state = 0 and redriven and head";
+
 pub(super) async fn redrive(
     client: &mut Held,
     conversation: ConversationId,
@@ -74,10 +78,7 @@ pub(super) async fn redrive(
     transaction.execute(LOCK, &[&vec![id], &1_i64]).await?;
     let rows = transaction.execute(REDRIVE, &[&id]).await?;
     transaction.execute(HEAD, &[&vec![id], &1_i64]).await?;
-    // Nobody has been told of them: the sweep shall ring at once.
-    let sql = "update delivery set hinted_at = null
-                where conversation_id = $1 and state = 0 and redriven and head";
-    transaction.execute(sql, &[&id]).await?;
+    transaction.execute(RING, &[&id]).await?;
     transaction.commit().await?;
     Ok(rows)
 }

@@ -41,6 +41,8 @@ const WIDER: &str = "delete from wider_context where (scope, key) in (
     select scope, key from wider_context where expires_at < ?1 order by expires_at limit ?2)";
 const AUDIT: &str =
     "delete from audit where id in (select id from audit where at < ?1 order by at limit ?2)";
+const REPLAYS: &str = "delete from replay where id in (
+    select id from replay where ended_at < ?1 order by ended_at limit ?2)";
 /// A conversation goes with its deliveries when all of them came home.
 const IDLE: &str = "
 select id from conversation c
@@ -75,6 +77,7 @@ impl Upkeep for Sqlite {
             (RECORDS, now),
             (WIDER, now),
             (AUDIT, before(AUDIT_KEPT)),
+            (REPLAYS, before(retention.parked)),
         ];
         for (sql, oldest) in aged {
             let rows = self.write(move |c| delete(c, sql, &oldest)).await?;

@@ -30,7 +30,7 @@ const PUT_RECORD: &str = "
 insert into record (kind, id, body, sealed, expires_at) values (?1, ?2, ?3, ?4, ?5)
 on conflict (kind, id) do update set body = excluded.body, sealed = excluded.sealed,
   expires_at = excluded.expires_at";
-const LOG: &str = "insert into audit (id, at, actor, action, subject, detail)
+pub(super) const LOG: &str = "insert into audit (id, at, actor, action, subject, detail)
                    values (?1, ?2, ?3, ?4, ?5, ?6)";
 const RECORDS: &str = "select kind, id, body, sealed from record";
 const RECORD: &str = "select kind, id, body, sealed from record

@@ -64,16 +64,28 @@ pub(super) fn redrive(
     let mut statement = connection.prepare_cached(PARKED)?;
     let parked = statement.query_map(params![key], |row| row.get(0))?;
     let parked: Vec<i64> = parked.collect::<rusqlite::Result<_>>()?;
-    if parked.is_empty() {
+    append(connection, conversation, &parked, now)
+}
+
+/// Appends settled deliveries behind what is there, in this order; returns their number.
+pub(super) fn append(
+    connection: &Connection,
+    conversation: ConversationId,
+    settled: &[i64],
+    now: i64,
+) -> rusqlite::Result<u64> {
+    if settled.is_empty() {
         return Ok(0);
     }
-    let count = i64::try_from(parked.len()).unwrap_or(i64::MAX);
+    let key = conversation.uuid();
+    let key = key.as_bytes();
+    let count = i64::try_from(settled.len()).unwrap_or(i64::MAX);
     let first: i64 =
         connection.prepare_cached(NUMBERS)?.query_row(params![key, count], |row| row.get(0))?;
-    for (number, old) in (first..).zip(&parked) {
+    for (number, old) in (first..).zip(settled) {
         connection.prepare_cached(REDRIVE)?.execute(params![key, old, number, now])?;
     }
     move_head(connection, conversation, now)?;
     connection.prepare_cached(RING)?.execute(params![key])?;
-    Ok(parked.len() as u64)
+    Ok(settled.len() as u64)
 }
