@@ -21,10 +21,14 @@ use super::beside::Shadowed;
 use super::danger::Right;
 use super::{Halt, Memory, Work};
 use crate::bots::{self, Bot, BotError, Out, Subject, TurnContext};
+use crate::breakers::Ticket;
 use crate::domain::render::Reader;
 use crate::domain::session::{self, Session};
 use crate::domain::step::{self, Ran, Step};
 use crate::room::Room;
+
+/// Beyond its deadline a call lasts at most so much longer in a process that runs.
+const STOPPED: Duration = Duration::from_secs(1);
 
 /// A step, and what is needed to make another one of the same run.
 #[derive(Debug)]
@@ -216,11 +220,21 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         drop(span);
         tried.spent = Some(Spent { own: work.behind + tried.took, waited });
         self.metrics.bot_seconds.observe(tried.took.as_secs_f64());
-        if ticket.ended(matches!(tried.ran, Ran::Well { .. })) {
-            self.metrics.breakers_opened.inc();
-            tracing::warn!(bot.id = %bot.id, "a bot keeps failing: it is answered for");
-        }
+        self.judge(&bot.id, ticket, &tried, time);
         Ok(Attempted::Ran(tried))
+    }
+
+    /// What a call says of the bot. One that took far longer than it was given was not the bot's: this
+    /// process was stopped meanwhile, and would answer for a bot that is well when it goes on.
+    fn judge(&self, bot: &BotId, ticket: Ticket, tried: &Tried, given: Duration) {
+        let well = matches!(tried.ran, Ran::Well { .. });
+        if !well && tried.took > given + STOPPED {
+            return;
+        }
+        if ticket.ended(well) {
+            self.metrics.breakers_opened.inc();
+            tracing::warn!(bot.id = %bot, "a bot keeps failing: it is answered for");
+        }
     }
 
     /// `None`: the bot is to be answered for.

@@ -1,5 +1,7 @@
 //! A bot that keeps failing is answered for, and tried now and then.
 
+use std::time::Duration;
+
 use serde_json::json;
 use shared::domain::outcome::Outcome;
 use shared::registry::Bot;
@@ -9,6 +11,9 @@ use super::support::until;
 use super::support::world::{SHORT, SORRY, World, a_bot};
 
 const FAILURES: (&str, &str) = ("dispatcher.breaker_failures", "3");
+
+/// Longer than a turn may take, and than a dispatcher that runs is late.
+const STOPPED: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn a_bot_that_keeps_failing_is_answered_for() {
@@ -59,4 +64,32 @@ async fn turns_that_wait_for_a_hanging_bot_are_answered_as_soon_as_its_breaker_o
         assert_eq!(world.answer(turn).await, json!({ "text": SORRY }));
     }
     assert!(bot.runs().len() <= 6, "{} runs of two at a time", bot.runs().len());
+}
+
+#[tokio::test]
+async fn a_process_that_was_stopped_does_not_answer_for_bots_that_are_well() {
+    let world = World::new().await;
+    let bot = Scripted::new(|text, _| match text {
+        "hang" => Do::Hang,
+        "stop" => Do::Block(STOPPED),
+        _ => Do::Append,
+    });
+    let deadline = ("dispatcher.turn_deadline", "2s");
+    let rules = [FAILURES, ("dispatcher.breaker_open", "1h"), deadline];
+    let dispatcher = world.dispatcher_with(&bot, &rules).await;
+    let mut hanging = Vec::new();
+    for n in 0..5 {
+        hanging.push(world.say(&format!("user-{n}"), "hang").await);
+    }
+    until("all run", async || bot.runs().len() == 5).await;
+    // It has two threads.
+    for n in 0..2 {
+        world.say(&format!("stopper-{n}"), "stop").await;
+    }
+    for turn in &hanging {
+        assert_eq!(world.settled(turn).await.outcome, Outcome::BotTimedOut);
+    }
+    assert_eq!(dispatcher.metric("breakers_opened_total", None), 0);
+    let turn = world.say("ann", "a").await;
+    assert_eq!(world.settled(&turn).await.outcome, Outcome::Answered);
 }

@@ -24,6 +24,8 @@ pub(crate) enum Do {
     Hang,
     /// Waits, then appends.
     Slow(Duration),
+    /// Stops one of the dispatcher's threads, then appends.
+    Block(Duration),
 }
 
 type Script = dyn Fn(&str, usize) -> Do + Send + Sync;
@@ -104,6 +106,10 @@ impl Bot for Scripted {
                 tokio::time::sleep(wait).await;
                 append(turn, &text)?;
             }
+            Do::Block(wait) => {
+                block(wait);
+                append(turn, &text)?;
+            }
         }
         Ok(TurnEnd::default())
     }
@@ -116,4 +122,9 @@ fn append(turn: &TurnContext, text: &str) -> Result<(), BotError> {
     let said = list.to_string();
     turn.set_session(bot_user)?;
     turn.say(BotMessage::Text(said))
+}
+
+#[expect(clippy::disallowed_methods, reason = "it stands for a process that is stopped")]
+fn block(wait: Duration) {
+    std::thread::sleep(wait);
 }
