@@ -6,6 +6,8 @@ export {};
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 /** A text, or a template as it goes to the client. */
 type Message = string | number | boolean | { [key: string]: Json };
+/** A text with the key by which a channel may replace it (overrides). */
+type Prompt = string | { key: string; message: string };
 
 interface AskOptions<T = string> {
   /** A pattern, or a function: true or false, or the value that is returned instead of the text. */
@@ -80,12 +82,13 @@ declare global {
     getAmbiguousIntents(): any[];
   };
 
+  /** `{key, message}`: a message that a channel may replace by its key (overrides). */
   function say(message: Message): Promise<void>;
   function print(text: string): void;
   function ask<T = string>(prompt: Message, options?: AskOptions<T>): Promise<T>;
-  function confirm(prompt: string, options?: AskOptions & { yes?: string; no?: string }): Promise<boolean>;
+  function confirm(prompt: Prompt, options?: AskOptions & { yes?: string; no?: string }): Promise<boolean>;
   function choose<T = string>(
-    prompt: string,
+    prompt: Prompt,
     options: (string | { title: string; value?: T })[],
     more?: AskOptions,
   ): Promise<T>;

@@ -1,4 +1,4 @@
-// Talk to bot, in both modes; an endpoint that fails, what became of the delivery, and its redrive.
+// Talk to bot, in both modes; a message of the channel's own; an endpoint that fails, what became of the delivery, and its redrive.
 import http from "node:http";
 import path from "node:path";
 
@@ -18,6 +18,52 @@ export async function more({ ann, dev, screens, clerk, web, press, follow, fill,
   await dev.locator(".bubble:not(.mine)", { hasText: "yes indeed", hasNotText: "Well?" }).last().waitFor();
   await dev.screenshot({ path: path.join(screens, "talk-said.png") });
   say("talked to the bot");
+
+  // A channel's own message, by its key: in the reply of this channel, and not in the other's.
+  await dev.goto("/bots/new");
+  await fill(dev, "Name", "greeter");
+  await dev.locator("input[name=logic][value=script]").check();
+  await dev.locator("textarea[name=source]").fill('say({ key: "greeting", message: "Hello" }); say("As ever.");');
+  await press(dev, "Add the bot");
+  const greeter = new URL(dev.url()).pathname;
+  const greeters = [];
+  for (const name of ["plain", "own"]) {
+    await dev.goto(`${greeter}/add-channel`);
+    await press(dev, "Use this app");
+    await fill(dev, "Display name", name);
+    await press(dev, "Continue");
+    await dev.getByLabel("Enable the channel").uncheck();
+    await press(dev, "Save");
+    await follow(dev, "To the channel");
+    greeters.push(new URL(dev.url()).pathname);
+  }
+  await dev.goto(`${greeters[1]}/edit`);
+  await fill(dev, /^Messages of its own/, '{"greeting": 1}');
+  await press(dev, "Save");
+  await sees(dev, "overrides.greeting: is neither a text nor an object");
+  await fill(dev, /^Messages of its own/, '{"greeting": "Ahoy & welcome!"}');
+  await press(dev, "Save");
+  await sees(dev, "Ahoy & welcome!");
+  await dev.goto(`${greeter}/publish`);
+  for (const box of await dev.getByRole("main").getByRole("checkbox").all()) await box.check();
+  await press(dev, "Ask for approval");
+  await sees(dev, "The request is with the admins");
+  await ann.goto(new URL(dev.url()).pathname);
+  await press(ann, "Approve");
+  await sees(ann, "Approved. It runs now.");
+  for (const [channel, there, missing] of [[greeters[0], "Hello", "Ahoy"], [greeters[1], "Ahoy & welcome!", "Hello"]]) {
+    await dev.goto(`${channel}/talk`);
+    await until(async () => {
+      await fill(dev, /^Message/, "hi");
+      await press(dev, "Send");
+      await dev.locator(".exchange").last().locator(".bubble:not(.mine), .bubble.wrong").first().waitFor();
+      return dev.locator(".bubble:not(.mine)", { hasText: "As ever." }).count();
+    }, (found) => found > 0, "the greeter answers");
+    check(await dev.locator(".bubble:not(.mine)", { hasText: there }).count() > 0, `${there} is said`);
+    check(await dev.locator(".bubble:not(.mine)", { hasText: missing }).count() === 0, `${missing} is not said`);
+  }
+  await dev.screenshot({ path: path.join(screens, "talk-overridden.png") });
+  say("a channel's own message is in its reply");
 
   // Asynchronous: a receiver that refuses at first.
   let works = false;
@@ -83,7 +129,9 @@ export async function more({ ann, dev, screens, clerk, web, press, follow, fill,
   // A range is counted, sent again, and watched.
   await ann.goto("/deliveries?state=delivered");
   await follow(ann, "Replay a range");
-  await fill(ann, /^Channel/, "hook");
+  // By its id: a bot that inherits has one of this name, too.
+  const id = hook.split("/").at(-1);
+  await fill(ann, /^Channel/, id);
   await press(ann, "Count them");
   await sees(ann, "Send 1 delivery again?");
   await press(ann, "Send 1 again");
@@ -110,6 +158,7 @@ export async function more({ ann, dev, screens, clerk, web, press, follow, fill,
     ["talk", `${web}/talk`], ["turns", "/turns"], ["turn", one], ["turn-erased", turn], ["deliveries", "/deliveries"],
     ["deliveries-parked", "/deliveries?state=parked"], ["erase", `${hook}/erase`], ["redrive", `${hook}/redrive`],
     ["channel-async", hook], ["replays", "/replays"], ["replay", replay], ["replay-new", "/replays/new"],
-    ["replay-count", "/replays/new?channel=hook&from=2020-01-01T00:00&to=2099-12-31T23:59"],
+    ["replay-count", `/replays/new?channel=${id}&from=2020-01-01T00:00&to=2099-12-31T23:59`],
+    ["channel-own", greeters[1]], ["channel-own-edit", `${greeters[1]}/edit`],
   ];
 }

@@ -19,6 +19,7 @@ use shared::wire::v1::{BotMessage, TaskEnd};
 use tokio::time::Instant;
 
 use crate::domain::clean;
+use crate::domain::overrides::Spoken;
 use crate::domain::session::Session;
 
 /// How a bot's run ended well.
@@ -132,7 +133,7 @@ pub struct TurnContext {
 #[derive(Clone, Debug)]
 pub struct Out {
     pub session: Session,
-    pub messages: Vec<BotMessage>,
+    pub messages: Vec<Spoken>,
     /// What is to be changed beyond the conversation.
     pub wider: Vec<Change>,
 }
@@ -163,21 +164,23 @@ impl TurnContext {
         Self { turn, conversation, bot, channel, traceparent, deadline, limits, wider, out }
     }
 
-    /// Says one message. NUL is replaced here, before anything is stored.
+    /// Says one message. NUL is replaced here, before anything is stored. An object of `key` and `message` is a
+    /// message with a key.
     pub fn say(&self, message: BotMessage) -> Result<(), BotError> {
         let message = match message {
             BotMessage::Text(text) => BotMessage::Text(clean::text(text)),
             BotMessage::Template(value) => BotMessage::Template(clean::value(value)),
         };
+        let spoken = Spoken::of(message);
         let Limits { messages_max, message_max, .. } = self.limits;
-        if message.to_text(false).len() > message_max {
+        if spoken.message.to_text(false).len() > message_max {
             return Err(BotError::Failed(format!("a message is larger than {message_max} bytes")));
         }
         let mut out = self.out();
         if out.messages.len() >= messages_max {
             return Err(BotError::Failed(format!("it said more than {messages_max} messages")));
         }
-        out.messages.push(message);
+        out.messages.push(spoken);
         Ok(())
     }
 

@@ -1,9 +1,10 @@
 //! What a dispatcher decides, as plain values. PURE: time and chance are arguments.
 
-pub mod clean;
+pub mod overrides;
 pub mod peers;
 pub mod poison;
 pub mod render;
 pub mod session;
 pub mod step;
-pub mod template;
+
+pub use shared::wire::{clean, template};

@@ -15,7 +15,7 @@ use shared::domain::turn::{Mode, Turn};
 use shared::domain::wider::{self, Change, Effect, Kept};
 use shared::egress;
 use shared::entropy::Entropy;
-use shared::registry::{Bot as Registered, Channel, Compatibility, Rate};
+use shared::registry::{Bot as Registered, Channel, Compatibility, Overrides, Rate};
 use shared::wire::v1::BotMessage;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -68,6 +68,7 @@ impl Rehearsal {
             state: ChannelState::Live,
             deadline: Channel::DEADLINE,
             compatibility: Compatibility::default(),
+            overrides: Overrides::NONE,
             rate: Rate::default(),
         };
         Ok(Self {
@@ -113,7 +114,7 @@ impl Rehearsal {
                 let out = context.into_out();
                 self.state = out.session.to_bytes();
                 self.change(&out.wider);
-                Ok(out.messages)
+                Ok(out.messages.into_iter().map(|spoken| spoken.message).collect())
             }
             Err(error) => {
                 let dialog = opened.dialog.clone().filter(|_| !error.ends_dialog());

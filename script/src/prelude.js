@@ -194,12 +194,16 @@ export default (text, limits) => {
     }
   };
   const fold = (text) => String(text).trim().toLowerCase();
+  // A prompt with a key keeps it when words are added.
+  const joined = (prompt, words) =>
+    typeof prompt?.key === "string" && typeof prompt.message === "string"
+      ? { key: prompt.key, message: prompt.message + words } : `${prompt}${words}`;
   const confirm = (prompt, { yes = "Yes", no = "No", ...more } = {}) => {
     const words = (mine, usual) => [fold(mine), ...usual];
     const [yeses, noes] = [words(yes, ["yes", "y"]), words(no, ["no", "n"])];
     const validate = (answer) =>
       yeses.includes(fold(answer)) ? { is: true } : noes.includes(fold(answer)) ? { is: false } : false;
-    return ask(`${prompt}\n${yes}, ${no}, `, { ...more, validate }).then(({ is }) => is);
+    return ask(joined(prompt, `\n${yes}, ${no}, `), { ...more, validate }).then(({ is }) => is);
   };
   const choose = (prompt, options, more = {}) => {
     const all = options.map((o) => (typeof o === "object" ? o : { title: String(o), value: o }));
@@ -210,7 +214,7 @@ export default (text, limits) => {
       return found ? { found } : false;
     };
     const list = all.map((o, i) => `${i + 1}. ${o.title}`).join("\n");
-    return ask(`${prompt}\n${list}`, { ...more, validate }).then(({ found }) => found.value ?? found.title);
+    return ask(joined(prompt, `\n${list}`), { ...more, validate }).then(({ found }) => found.value ?? found.title);
   };
 
   // ── calling ──

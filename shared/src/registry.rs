@@ -8,6 +8,7 @@ mod beside;
 pub mod cache;
 mod connector;
 pub mod control;
+mod overrides;
 pub mod spec;
 
 use std::cmp::Reverse;
@@ -26,6 +27,7 @@ use crate::store::StoreError;
 pub use app::{Algorithm, App, JTI_LIFE, PreviousSecret, TokenRules};
 pub use beside::{Beside, Canary};
 pub use connector::{ConnectorLogic, Model, Peer, Tool};
+pub use overrides::Overrides;
 
 /// What runs when a user says something.
 #[derive(Clone, Debug)]
@@ -144,6 +146,8 @@ pub struct Channel {
     /// How long a synchronous caller waits for the answer.
     pub deadline: Duration,
     pub compatibility: Compatibility,
+    /// What is said here instead of the bot's messages that have these keys.
+    pub overrides: Overrides,
     /// Messages a second of one conversation, and how many may come at once.
     pub rate: Rate,
 }
@@ -276,6 +280,7 @@ mod tests {
             state,
             deadline: Channel::DEADLINE,
             compatibility: Compatibility::default(),
+            overrides: Overrides::NONE,
             rate: Rate::default(),
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! PURE: bytes in, values out, and back.
 
+pub mod clean;
 pub mod envelope;
 pub mod jobs;
+pub mod template;
 pub mod v1;

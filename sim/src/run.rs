@@ -16,7 +16,7 @@ use shared::entropy::Entropy;
 use shared::ground::Ground;
 use shared::lifecycle::Lifecycle;
 use shared::registry::cache::Cache;
-use shared::registry::{Bot, Channel, Compatibility, Endpoint, Logic, Rate, Registry};
+use shared::registry::{Bot, Channel, Compatibility, Endpoint, Logic, Overrides, Rate, Registry};
 use shared::topology::Queue;
 use shared::tracer::Tracer;
 use shared::wire::envelope::Keys;
@@ -104,6 +104,7 @@ fn registry() -> anyhow::Result<Registry> {
         state: ChannelState::Live,
         deadline: Channel::DEADLINE,
         compatibility: Compatibility::default(),
+        overrides: Overrides::NONE,
         rate: Rate::default(),
     });
     Ok(Registry::new(Vec::new(), vec![bot], channels.collect()))

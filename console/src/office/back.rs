@@ -1,8 +1,10 @@
 //! What the registry keeps, back into the drafts that people write: for edits, diffs and exports. Without
 //! secrets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::Value;
 use shared::registry::{Bot, Channel, Logic};
 
 use super::drafts::{BotDraft, ChannelDraft};
@@ -64,10 +66,16 @@ pub fn channel(channel: &Channel) -> ChannelDraft {
         post_permits: endpoint.map(|endpoint| endpoint.permits),
         single_as_string: Some(channel.compatibility.single_as_string),
         escape_templates: Some(channel.compatibility.escape_templates),
+        overrides: given(channel.overrides.messages()),
         rate: Some(channel.rate.per_second),
         burst: Some(channel.rate.burst),
         approve: false,
     }
+}
+
+/// Nothing where there are none.
+fn given(messages: &BTreeMap<String, Value>) -> Option<BTreeMap<String, Value>> {
+    (!messages.is_empty()).then(|| messages.clone())
 }
 
 fn time(time: Duration) -> String {

@@ -20,6 +20,7 @@ use super::validate;
 /// What of a draft is secret.
 pub const BOT_SECRETS: &[&str] = &["authorization", "env"];
 const CONNECTOR: &str = "connector";
+const OVERRIDES: &str = "overrides";
 pub const CHANNEL_SECRETS: &[&str] = &["access_token", "signing_secret"];
 
 /// Something as it is edited.
@@ -173,8 +174,8 @@ pub fn plain(draft: &impl Serialize, secrets: &[&str]) -> Result<Map<String, Val
     Ok(plain)
 }
 
-/// RFC 7396 for objects of plain words and a `connector`, which is one itself: `null` takes a word out,
-/// anything else replaces it. Secrets go to `given`.
+/// RFC 7396 for objects of plain words, and a `connector` and `overrides`, which are such objects themselves:
+/// `null` takes a word out, anything else replaces it. Secrets go to `given`.
 pub fn merge(
     draft: &mut Map<String, Value>,
     given: &mut Map<String, Value>,
@@ -187,6 +188,8 @@ pub fn merge(
             to.shift_remove(key);
         } else if let (CONNECTOR, Some(old)) = (key.as_str(), to.get_mut(key)) {
             connectors::merge(old, value);
+        } else if key == OVERRIDES {
+            connectors::merge(to.entry(key.clone()).or_insert_with(|| json!({})), value);
         } else {
             to.insert(key.clone(), value.clone());
         }

@@ -276,6 +276,10 @@ pub struct ChannelDraft {
     #[arg(long, value_name = "BOOL")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escape_templates: Option<bool>,
+    /// Messages that are said here instead of the bot's, by their keys: a text each, or an object for a template.
+    #[arg(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<BTreeMap<String, serde_json::Value>>,
     /// Messages a second that one conversation may send [default: 10].
     #[arg(long, value_name = "N")]
     #[serde(default, skip_serializing_if = "Option::is_none")]

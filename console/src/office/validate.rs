@@ -8,7 +8,6 @@ use secrecy::SecretString;
 use shared::config::value::Value as _;
 use shared::domain::channel::ChannelState;
 use shared::domain::ids::{BotId, ClientId};
-use shared::domain::retry::{Policy, Spacing, WAIT_MAX};
 use shared::entropy::Entropy;
 use shared::registry::{
     Algorithm, App, Bot, Channel, Compatibility, Endpoint, HttpLogic, Logic, Rate, TokenRules,
@@ -16,7 +15,7 @@ use shared::registry::{
 use url::Url;
 
 use super::drafts::{AppDraft, BotDraft, ChannelDraft, RulesDraft};
-use super::{beside, connectors, rsa, scripts};
+use super::{beside, connectors, overrides, rsa, schedule, scripts};
 use crate::ids;
 
 /// Headers that are ours, the transport's, or would change what the request is.
@@ -198,6 +197,7 @@ pub fn channel(
         single_as_string: draft.single_as_string.unwrap_or(usual.single_as_string),
         escape_templates: draft.escape_templates.unwrap_or(usual.escape_templates),
     };
+    let overrides = overrides::of(draft.overrides.as_ref(), &mut wrong);
     let usual = Rate::default();
     let rate = Rate {
         per_second: number(draft.rate, "rate", usual.per_second, 100_000, &mut wrong),
@@ -209,7 +209,19 @@ pub fn channel(
     let ordinal = 0;
     finish(
         &wrong,
-        Channel { id, bot, client, name, ordinal, endpoint, state, deadline, compatibility, rate },
+        Channel {
+            id,
+            bot,
+            client,
+            name,
+            ordinal,
+            endpoint,
+            state,
+            deadline,
+            compatibility,
+            overrides,
+            rate,
+        },
     )
 }
 
@@ -254,7 +266,7 @@ fn endpoint(draft: &ChannelDraft, entropy: &Entropy, wrong: &mut Wrong) -> Optio
         token_header,
         token,
         signing_secret,
-        retry: policy(draft, wrong),
+        retry: schedule::policy(draft, wrong),
         deadline: time(deadline, "post-deadline", Endpoint::DEADLINE, bounds, wrong),
         permits: number(draft.post_permits, "post-permits", Endpoint::PERMITS, 10_000, wrong),
         disabled: false,
@@ -281,48 +293,6 @@ fn token_value(header: &str, token: &str) -> SecretString {
     } else {
         token.into()
     }
-}
-
-fn policy(draft: &ChannelDraft, wrong: &mut Wrong) -> Policy {
-    let usual = Policy::default();
-    let jitter = draft.jitter.unwrap_or(usual.jitter);
-    if !(0.0..=1.0).contains(&jitter) {
-        wrong.push(format!("jitter: {jitter} is not between 0 and 1"));
-    }
-    let Some(text) = draft.retry.as_deref() else { return Policy { jitter, ..usual } };
-    match spacing(text) {
-        Ok(spacing) => Policy { spacing, jitter },
-        Err(why) => {
-            wrong.push(format!("retry: {why}"));
-            usual
-        }
-    }
-}
-
-fn spacing(text: &str) -> Result<Spacing, String> {
-    let within = |wait: Duration| {
-        let limit = "no wait is longer than 24h".to_owned();
-        if wait > WAIT_MAX { Err(limit) } else { Ok(wait) }
-    };
-    let Some(parameters) = text.strip_prefix("exponential:") else {
-        let waits = Vec::<Duration>::parse(text)?;
-        if waits.len() > 50 {
-            return Err("at most 50 waits".to_owned());
-        }
-        return Ok(Spacing::List(waits.into_iter().map(within).collect::<Result<_, _>>()?));
-    };
-    let parameters: Vec<&str> = parameters.split(',').map(str::trim).collect();
-    let [initial, factor, max, attempts] = parameters[..] else {
-        return Err("exponential:INITIAL,FACTOR,MAX,ATTEMPTS".to_owned());
-    };
-    let factor = f64::parse(factor)?;
-    let attempts_max = u32::parse(attempts)?;
-    if !(1.0..=100.0).contains(&factor) || !(1..=1000).contains(&attempts_max) {
-        return Err("the factor is 1 to 100, the attempts are 1 to 1000".to_owned());
-    }
-    let initial = within(Duration::parse(initial)?)?;
-    let max = within(Duration::parse(max)?)?;
-    Ok(Spacing::Exponential { initial, factor, max, attempts_max })
 }
 
 pub fn finish<T>(wrong: &Wrong, made: T) -> Result<T, String> {

@@ -1,6 +1,9 @@
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
+use shared::domain::retry::Spacing;
+
+use super::super::schedule::spacing;
 use super::*;
 
 fn channel_of(value: &serde_json::Value) -> Result<Channel, String> {

@@ -1,5 +1,7 @@
 //! What the command line shows. Secrets appear only where they are made or asked for.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -67,6 +69,9 @@ pub struct ChannelView {
     pub deadline_ms: u64,
     pub rate_per_second: u32,
     pub rate_burst: u32,
+    /// What is said here instead of the bot's messages, by their keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<String, serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointView>,
     /// Whether what is shown is an edit beside what runs.
@@ -180,6 +185,7 @@ impl ChannelView {
             deadline_ms: ms(channel.deadline),
             rate_per_second: channel.rate.per_second,
             rate_burst: channel.rate.burst,
+            overrides: channel.overrides.messages().clone(),
             endpoint: channel.endpoint.as_ref().map(|endpoint| EndpointView::of(endpoint, secret)),
             unpublished: false,
         }

@@ -122,20 +122,51 @@ fn inputs<B, S: Store>(
             "Messages at once of one conversation",
             &value("burst", number(draft.burst).as_ref()),
         ),
+        escaping(ask, draft, is_again),
         overrides(ask, draft, is_again),
     ]);
     fields
 }
 
-fn overrides<B, S: Store>(ask: &Ask<'_, B, S>, draft: &ChannelDraft, is_again: bool) -> Field {
+fn escaping<B, S: Store>(ask: &Ask<'_, B, S>, draft: &ChannelDraft, is_again: bool) -> Field {
     let known = draft.escape_templates.unwrap_or(true);
     let value = if is_again { ask.form.is_checked("escape_templates") } else { known };
     fields::check("escape_templates", "Write the quotes of templates as &quot;", value)
         .hint("As the platform's own channel does.")
 }
 
+fn overrides<B, S: Store>(ask: &Ask<'_, B, S>, draft: &ChannelDraft, is_again: bool) -> Field {
+    let known = || draft.overrides.as_ref().map(serde_json::to_string_pretty);
+    let value = if is_again {
+        ask.form.raw("overrides").to_owned()
+    } else {
+        known().and_then(Result::ok).unwrap_or_default()
+    };
+    fields::area("overrides", "Messages of its own", &value).hint(
+        "JSON: {\"error\": \"Please call us.\"} is said here instead of the bot's error message. Other keys \
+         are those that the bot gives its messages; an object is a template.",
+    )
+}
+
+/// All of them, as a merge patch of those that there were: what is not given goes.
+fn own_messages(text: &str, before: &ChannelDraft) -> Result<Value, Problem> {
+    let text = if text.trim().is_empty() { "{}" } else { text };
+    let given: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let words = format!("overrides: no JSON object, at line {line} column {column}");
+        Problem::invalid(words)
+    })?;
+    let gone = before.overrides.iter().flatten().map(|(key, _)| (key.clone(), Value::Null));
+    let mut patch: Map<String, Value> = gone.collect();
+    patch.extend(given);
+    Ok(Value::Object(patch))
+}
+
 /// What the form says, as a merge patch.
-fn said<B, S: Store>(ask: &Ask<'_, B, S>) -> Result<Map<String, Value>, Problem> {
+fn said<B, S: Store>(
+    ask: &Ask<'_, B, S>,
+    before: &ChannelDraft,
+) -> Result<Map<String, Value>, Problem> {
     let form = &ask.form;
     let mut patch = Map::new();
     patch.insert("name".to_owned(), form.text("name").into());
@@ -169,11 +200,16 @@ fn said<B, S: Store>(ask: &Ask<'_, B, S>) -> Result<Map<String, Value>, Problem>
         patch.insert(word.to_owned(), number);
     }
     patch.insert("escape_templates".to_owned(), form.is_checked("escape_templates").into());
+    patch.insert("overrides".to_owned(), own_messages(form.raw("overrides"), before)?);
     Ok(patch)
 }
 
 pub(super) async fn change<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done, Problem> {
-    let changed = match said(ask) {
+    let desk = ask.desk();
+    let book = desk.book().await?;
+    let row = find::channel(&book.registry, ask.id())?;
+    let before = back::channel(&copies::channel(&book, &row, &desk.entropy)?.value);
+    let changed = match said(ask, &before) {
         Ok(patch) => ask.desk().change_channel(&ask.actor, ask.id(), &patch, ask.seen()).await,
         Err(problem) => Err(problem),
     };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use shared::broker::Broker;
 use shared::config::value::Value as _;
 use shared::domain::channel::{ChannelAction, ChannelState};
@@ -131,6 +132,13 @@ pub(super) fn page<B: Broker, S: Store>(
         parts: vec![Block::Facts(Facts(facts(book, view)))],
         ..Card::default()
     }));
+    if !view.overrides.is_empty() {
+        blocks.push(Block::Card(Card {
+            title: "Messages of its own".to_owned(),
+            parts: vec![Block::Table(own_messages(view))],
+            ..Card::default()
+        }));
+    }
     if let Some(endpoint) = &view.endpoint {
         let rotate = ask.may(Scope::Configure);
         let rotate = rotate.then(|| Link::new(here("rotate-signing"), "Rotate the signing secret"));
@@ -212,6 +220,23 @@ fn facts(book: &Book, view: &ChannelView) -> Vec<(&'static str, Vec<Cell>)> {
             ))],
         ),
     ]
+}
+
+/// What is said here instead of the bot's messages.
+fn own_messages(view: &ChannelView) -> Table {
+    let rows = view.overrides.iter().map(|(key, message)| {
+        let said = match message {
+            Value::String(text) => Cell::text(text.clone()),
+            template => Cell::Code(template.to_string()),
+        };
+        vec![Cell::Code(key.clone()), said]
+    });
+    Table {
+        caption: "Messages of its own".to_owned(),
+        head: vec!["Instead of", "It says"],
+        rows: rows.collect(),
+        ..Table::default()
+    }
 }
 
 fn endpoint_facts(endpoint: &EndpointView) -> Vec<(&'static str, Vec<Cell>)> {

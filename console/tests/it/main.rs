@@ -5,6 +5,7 @@ mod api;
 mod canaries;
 mod exchange;
 mod life;
+mod overrides;
 mod page_forms;
 mod page_rights;
 mod people;

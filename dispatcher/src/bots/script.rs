@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Bot, BotError, TurnContext, TurnEnd, user_context};
+use crate::domain::overrides::message_of;
 use crate::domain::{clean, template};
 use dialog::Dialog;
 pub(crate) use wider::scopes;
@@ -196,7 +197,7 @@ fn check(output: Output) -> Result<Output, Fault> {
     if !shallow {
         return wrong("what it said or kept is nested too deep");
     }
-    if let Some(why) = output.says.iter().find_map(|said| template::check(said).err()) {
+    if let Some(why) = output.says.iter().find_map(|said| template::check(message_of(said)).err()) {
         return wrong(&why);
     }
     let words = output.task.iter().flat_map(|task| [&task.reason, &task.name, &task.id]);

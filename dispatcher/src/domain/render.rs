@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use shared::domain::ids::{BotId, UserId};
 use shared::domain::turn::Mode;
-use shared::registry::Compatibility;
-use shared::wire::v1::{self, BotMessage, TaskEnd};
+use shared::registry::{Compatibility, Overrides};
+use shared::wire::v1::{self, TaskEnd};
+
+use super::overrides::Spoken;
 
 /// What a turn leaves behind for its reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +24,15 @@ pub struct Reader<'a> {
     pub bot: &'a BotId,
     pub mode: Mode,
     pub compatibility: Compatibility,
+    /// What the channel shows instead of messages with these keys.
+    pub overrides: &'a Overrides,
 }
 
 /// A bot that says nothing gives `{"text":[]}` and no POST.
-pub fn render(messages: &[BotMessage], end: Option<&TaskEnd>, reader: Reader<'_>) -> Rendered {
+pub fn render(messages: &[Spoken], end: Option<&TaskEnd>, reader: Reader<'_>) -> Rendered {
     let Compatibility { single_as_string, escape_templates } = reader.compatibility;
-    let texts: Vec<_> = messages.iter().map(|message| message.to_text(escape_templates)).collect();
+    let text = |spoken: &Spoken| spoken.shown(reader.overrides).to_text(escape_templates);
+    let texts: Vec<_> = messages.iter().map(text).collect();
     let post = |text: &String| v1::post_body(text, reader.user.as_str(), reader.bot.as_str());
     Rendered {
         reply: v1::sync_body(&texts, single_as_string, end),
@@ -40,13 +45,17 @@ pub fn render(messages: &[BotMessage], end: Option<&TaskEnd>, reader: Reader<'_>
 
 #[cfg(test)]
 mod tests {
+    use shared::wire::v1::BotMessage;
+
     use super::*;
 
     fn rendered(texts: &[&str], mode: Mode) -> (String, Vec<String>) {
-        let messages: Vec<_> = texts.iter().map(|t| BotMessage::Text((*t).to_owned())).collect();
+        let said = |text: &&str| Spoken::of(BotMessage::Text((*text).to_owned()));
+        let messages: Vec<_> = texts.iter().map(said).collect();
         let (user, bot) = ("ann".into(), "st-1".into());
         let compatibility = Compatibility::default();
-        let reader = Reader { user: &user, bot: &bot, mode, compatibility };
+        let overrides = &Overrides::NONE;
+        let reader = Reader { user: &user, bot: &bot, mode, compatibility, overrides };
         let rendered = render(&messages, None, reader);
         let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
         (text(&rendered.reply), rendered.deliveries.iter().map(text).collect())

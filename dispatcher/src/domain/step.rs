@@ -4,8 +4,9 @@ use bytes::Bytes;
 use shared::domain::outcome::Outcome;
 use shared::domain::wider::Change;
 use shared::registry::Bot;
-use shared::wire::v1::{BotMessage, TaskEnd};
+use shared::wire::v1::TaskEnd;
 
+use super::overrides::{self, Spoken};
 use super::render::{Reader, render};
 use super::session::Session;
 
@@ -13,7 +14,7 @@ use super::session::Session;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ran {
     Well {
-        messages: Vec<BotMessage>,
+        messages: Vec<Spoken>,
         task: Option<TaskEnd>,
         session: Box<Session>,
         /// What it changes beyond the conversation.
@@ -50,7 +51,7 @@ pub fn after(ran: Ran, opened: &Session, error_message: &str, reader: Reader<'_>
             (Outcome::Answered, detail, messages, task, session, wider)
         }
         Ran::Badly { outcome, detail } => {
-            let messages = vec![BotMessage::Text(error_message.to_owned())];
+            let messages = vec![Spoken::keyed(overrides::ERROR, error_message)];
             (outcome, detail, messages, None, Box::new(opened.clone()), Vec::new())
         }
     };
@@ -68,7 +69,7 @@ pub fn after(ran: Ran, opened: &Session, error_message: &str, reader: Reader<'_>
 
 /// The step of a turn that is given up: its state is what was stored, and only a waiting caller is told.
 pub fn park(detail: String, state: Bytes, sealed: Bytes, reader: Reader<'_>) -> Step {
-    let messages = [BotMessage::Text(Bot::ERROR_MESSAGE.to_owned())];
+    let messages = [Spoken::keyed(overrides::ERROR, Bot::ERROR_MESSAGE)];
     Step {
         outcome: Outcome::Parked,
         detail,

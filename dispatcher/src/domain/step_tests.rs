@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use shared::domain::ids::{BotId, TurnId, UserId};
 use shared::domain::turn::Mode;
-use shared::registry::Compatibility;
+use shared::registry::{Compatibility, Overrides};
+use shared::wire::v1::BotMessage;
 use uuid::Uuid;
 
 use super::super::session;
@@ -21,7 +22,9 @@ fn opened() -> Session {
 
 fn with_reader<T>(mode: Mode, compatibility: Compatibility, f: impl FnOnce(Reader<'_>) -> T) -> T {
     let (user, bot): (UserId, BotId) = ("ann".into(), "st-1".into());
-    f(Reader { user: &user, bot: &bot, mode, compatibility })
+    let overrides =
+        serde_json::from_value(json!({"other": "not this", "greeting": "Ahoy!"})).unwrap();
+    f(Reader { user: &user, bot: &bot, mode, compatibility, overrides: &overrides })
 }
 
 #[test]
@@ -38,6 +41,24 @@ fn a_run_that_ended_badly_leaves_the_error_message_and_the_session_as_it_was() {
         assert_eq!(step.state, opened().to_bytes());
         assert_eq!(step.parked, None);
     }
+}
+
+#[test]
+fn a_channel_has_words_of_its_own_for_an_error_and_for_what_has_a_key() {
+    let overrides: Overrides =
+        serde_json::from_value(json!({"error": "Oh.", "greeting": "Ahoy!"})).unwrap();
+    let (user, bot): (UserId, BotId) = ("ann".into(), "st-1".into());
+    let (mode, compatibility) = (Mode::Async, Compatibility::default());
+    let reader = Reader { user: &user, bot: &bot, mode, compatibility, overrides: &overrides };
+    let badly = Ran::Badly { outcome: Outcome::BotFailed, detail: String::new() };
+    let step = after(badly, &opened(), "sorry", reader);
+    assert_eq!(step.reply, r#"{"text":"Oh."}"#);
+    assert_eq!(step.deliveries, [r#"{"text":"Oh.","to":"ann","from":"st-1"}"#]);
+    assert_eq!(park("why".into(), "state".into(), "job".into(), reader).reply, r#"{"text":"Oh."}"#);
+    let messages = vec![Spoken::keyed("greeting", "hello"), Spoken::keyed("error", "mine")];
+    let (session, wider, detail) = (Box::new(opened()), Vec::new(), String::new());
+    let well = Ran::Well { messages, task: None, session, wider, detail };
+    assert_eq!(after(well, &opened(), "sorry", reader).reply, r#"{"text":["Ahoy!","Oh."]}"#);
 }
 
 #[test]
@@ -104,6 +125,7 @@ proptest! {
     ) {
         let texts: Vec<_> =
             messages.iter().map(|m| m.to_text(compatibility.escape_templates)).collect();
+        let messages = messages.into_iter().map(Spoken::of).collect();
         let ran = Ran::Well { messages, task: None, session: Box::new(opened()), wider: Vec::new(), detail: String::new() };
         let step = with_reader(mode, compatibility, |reader| after(ran, &opened(), "sorry", reader));
         let answer: Value = serde_json::from_slice(&step.reply).unwrap();

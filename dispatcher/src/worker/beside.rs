@@ -7,7 +7,6 @@ use shared::broker::Broker;
 use shared::domain::ids::{BotId, ConversationId};
 use shared::registry::{self, Channel, RegistryStore};
 use shared::store::Turns;
-use shared::wire::v1::BotMessage;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -15,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Work;
 use crate::bots::{self, Bot, Subject};
+use crate::domain::overrides::Spoken;
 use crate::domain::session::Session;
 use crate::domain::step::Ran;
 use crate::room::Room;
@@ -29,7 +29,7 @@ const RUNNING_MAX: usize = 32;
 pub(crate) struct Shadowed {
     subject: Subject,
     session: Session,
-    said: Vec<BotMessage>,
+    said: Vec<Spoken>,
 }
 
 impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
@@ -111,20 +111,28 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             };
             subject.wider = wider;
         }
+        let channel = Arc::clone(&subject.channel);
+        // What a reader of the channel would see is compared.
+        let same = |one: &Spoken, other: &Spoken| {
+            one.shown(&channel.overrides) == other.shown(&channel.overrides)
+        };
         let deadline = Instant::now() + self.turn_deadline;
         let result = match self.call(subject, session, deadline).await.0 {
-            Ran::Well { messages, .. } if messages == said => "same",
             Ran::Well { messages, .. } => {
-                let at = messages.iter().zip(&said).take_while(|(one, other)| one == other).count();
-                tracing::info!(
-                    turn.id = %turn,
-                    bot.id = %bot,
-                    message.index = at,
-                    messages = messages.len(),
-                    expected = said.len(),
-                    "a shadow answered otherwise"
-                );
-                "different"
+                let pairs = messages.iter().zip(&said);
+                let at = pairs.take_while(|(one, other)| same(one, other)).count();
+                let is_same = at == messages.len().max(said.len());
+                if !is_same {
+                    tracing::info!(
+                        turn.id = %turn,
+                        bot.id = %bot,
+                        message.index = at,
+                        messages = messages.len(),
+                        expected = said.len(),
+                        "a shadow answered otherwise"
+                    );
+                }
+                if is_same { "same" } else { "different" }
             }
             Ran::Badly { .. } => "failed",
         };

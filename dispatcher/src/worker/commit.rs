@@ -124,7 +124,7 @@ fn commit_of(work: &Work, based_on: &Conversation, done: &Done) -> TurnCommit {
 
 /// What is committed instead of what was refused; `None` when nothing is left to try.
 fn instead(work: &Work, based_on: &Conversation, done: &mut Done, why: &str) -> Option<Step> {
-    let reader = Done::reader(work, done.compatibility);
+    let reader = Done::reader(work, done.channel.as_deref());
     match step::instead_of(done.step.outcome) {
         Instead::ErrorReply => {
             let ran = Ran::Badly { outcome: Outcome::ResultRefused, detail: why.to_owned() };

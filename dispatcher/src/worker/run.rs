@@ -11,7 +11,7 @@ use shared::domain::outcome::Outcome;
 use shared::domain::wider::Kept;
 use shared::lanes::Run;
 use shared::lanes::permits::Permit;
-use shared::registry::{self, Channel, Compatibility, RegistryError, RegistryStore};
+use shared::registry::{self, Channel, Overrides, RegistryError, RegistryStore};
 use shared::store::{Conversation, StoreError, Turns};
 use shared::tracer::Kind;
 use shared::wire::jobs::Spent;
@@ -36,7 +36,8 @@ pub(super) struct Done {
     pub(super) step: Step,
     pub(super) opened: Session,
     pub(super) error_message: String,
-    pub(super) compatibility: Compatibility,
+    /// As far as it is known.
+    pub(super) channel: Option<Arc<Channel>>,
     /// How long the bot took.
     pub(super) took: Duration,
     /// Between the turn's id and the start of its run.
@@ -106,9 +107,16 @@ impl Tried {
 
 impl Done {
     /// For whom the turn's answer is rendered.
-    pub(super) fn reader(work: &Work, compatibility: Compatibility) -> Reader<'_> {
+    pub(super) fn reader<'a>(work: &'a Work, channel: Option<&'a Channel>) -> Reader<'a> {
+        static NONE: Overrides = Overrides::NONE;
         let turn = &work.turn;
-        Reader { user: &turn.user, bot: &turn.bot, mode: turn.mode, compatibility }
+        Reader {
+            user: &turn.user,
+            bot: &turn.bot,
+            mode: turn.mode,
+            compatibility: channel.map(|channel| channel.compatibility).unwrap_or_default(),
+            overrides: channel.map_or(&NONE, |channel| &channel.overrides),
+        }
     }
 }
 
@@ -169,12 +177,12 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         let parts = (&*parties.bot, &parties.channel);
         let shadowed = self.shadowed(work, parts, conversation_id, (&opened, &ran));
         let error_message = parties.bot.error_message.clone();
-        let compatibility = parties.channel.compatibility;
-        let reader = Done::reader(work, compatibility);
+        let channel = Some(parties.channel);
+        let reader = Done::reader(work, channel.as_deref());
         let step = step::after(ran, &opened, &error_message, reader);
         let queued = self.queued(work).saturating_sub(took);
         self.metrics.queue_seconds.observe(queued.as_secs_f64());
-        Ok(Done { step, opened, error_message, compatibility, took, queued, spent, shadowed })
+        Ok(Done { step, opened, error_message, channel, took, queued, spent, shadowed })
     }
 
     /// One bot's try at the turn: permit, right to run, breaker, call.
@@ -342,9 +350,9 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
 
     fn parked(&self, work: &Work, conversation: &Conversation, why: &str) -> Done {
         tracing::error!(reason = why, "a turn is given up and parked");
-        let compatibility = self.compatibility(work);
+        let channel = self.channel(work);
         let state = conversation.session.state.clone();
-        let reader = Done::reader(work, compatibility);
+        let reader = Done::reader(work, channel.as_deref());
         Done {
             step: step::park(why.to_owned(), state, work.sealed.clone(), reader),
             opened: Session {
@@ -354,7 +362,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                 dialog: None,
             },
             error_message: registry::Bot::ERROR_MESSAGE.to_owned(),
-            compatibility,
+            channel,
             took: Duration::ZERO,
             queued: self.queued(work),
             spent: None,
@@ -362,11 +370,9 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         }
     }
 
-    /// How the turn's channel wants its answers, as far as it is known.
-    pub(super) fn compatibility(&self, work: &Work) -> Compatibility {
-        let registry = self.registry.get();
-        let channel = registry.channels.get(&work.turn.channel);
-        channel.map(|channel| channel.compatibility).unwrap_or_default()
+    /// The turn's channel, as far as it is known.
+    pub(super) fn channel(&self, work: &Work) -> Option<Arc<Channel>> {
+        self.registry.get().channels.get(&work.turn.channel).cloned()
     }
 
     fn queued(&self, work: &Work) -> Duration {

@@ -20,6 +20,8 @@ use super::commit::ms;
 use super::run::Done;
 use crate::bots::Bot;
 use crate::dead;
+use crate::domain::overrides::{self, Spoken};
+use crate::domain::render::render;
 use crate::room::Room;
 
 /// A larger body is read from its row: bells wait in buffers.
@@ -80,9 +82,10 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         tracing::error!(reason = why, "the database refuses a turn; it is kept as a stray");
         dead::keep(&self.store, Queue::Turns, work.sealed.clone(), why).await;
         self.metrics.strays.inc();
-        let texts = [registry::Bot::ERROR_MESSAGE.to_owned()];
-        let single = self.compatibility(work).single_as_string;
-        self.answer(work, v1::sync_body(&texts, single, None), None).await;
+        let said = [Spoken::keyed(overrides::ERROR, registry::Bot::ERROR_MESSAGE)];
+        let channel = self.channel(work);
+        let rendered = render(&said, None, Done::reader(work, channel.as_deref()));
+        self.answer(work, rendered.reply, None).await;
     }
 
     async fn answer(&self, work: &Work, answer: Bytes, spent: Option<Spent>) {

@@ -9,6 +9,7 @@ mod deliveries;
 mod failures;
 mod hosts;
 mod http;
+mod overrides;
 mod poison;
 mod repeats;
 mod saturation;

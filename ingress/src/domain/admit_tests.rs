@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shared::domain::channel::ChannelState;
 use shared::domain::turn::Mode;
-use shared::registry::{Channel, Compatibility, Rate};
+use shared::registry::{Channel, Compatibility, Overrides, Rate};
 
 use super::*;
 
@@ -19,6 +19,7 @@ pub(crate) fn channel(client: &str) -> Channel {
         state: ChannelState::Live,
         deadline: Channel::DEADLINE,
         compatibility: Compatibility::default(),
+        overrides: Overrides::NONE,
         rate: Rate::default(),
     }
 }

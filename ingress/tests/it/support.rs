@@ -18,8 +18,8 @@ use shared::ground::Ground;
 use shared::lifecycle::{Drained, Lifecycle};
 use shared::registry::cache::Cache;
 use shared::registry::{
-    Algorithm, App, Bot, Channel, Compatibility, Endpoint, Logic, Rate, RegistryStore as _,
-    TokenRules,
+    Algorithm, App, Bot, Channel, Compatibility, Endpoint, Logic, Overrides, Rate,
+    RegistryStore as _, TokenRules,
 };
 use shared::sqlite::Database;
 use shared::store::sqlite::Sqlite;
@@ -243,6 +243,7 @@ async fn register(store: &Sqlite, setup: &Setup) {
             state: ChannelState::Live,
             deadline: setup.deadline,
             compatibility: Compatibility::default(),
+            overrides: Overrides::NONE,
             rate: setup.rate,
         };
         store.add_channel(&channel).await.unwrap();

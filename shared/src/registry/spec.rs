@@ -11,7 +11,7 @@ use url::Url;
 
 use super::beside::BesideSpec;
 use super::{
-    Bot, Channel, Compatibility, ConnectorLogic, Endpoint, HttpLogic, Logic, Peer, Rate,
+    Bot, Channel, Compatibility, ConnectorLogic, Endpoint, HttpLogic, Logic, Overrides, Peer, Rate,
     ScriptLogic, TokenRules,
 };
 use crate::domain::retry::{Policy, Spacing};
@@ -91,6 +91,8 @@ pub struct ChannelSpec {
     escape_templates: bool,
     rate_per_second: u32,
     rate_burst: u32,
+    #[serde(default, skip_serializing_if = "Overrides::is_empty")]
+    overrides: Overrides,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -201,6 +203,7 @@ impl ChannelSpec {
             escape_templates: channel.compatibility.escape_templates,
             rate_per_second: channel.rate.per_second,
             rate_burst: channel.rate.burst,
+            overrides: channel.overrides.clone(),
         }
     }
 
@@ -228,6 +231,10 @@ impl ChannelSpec {
             single_as_string: self.single_as_string,
             escape_templates: self.escape_templates,
         }
+    }
+
+    pub fn overrides(&self) -> Overrides {
+        self.overrides.clone()
     }
 
     pub fn rate(&self) -> Rate {

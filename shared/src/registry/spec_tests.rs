@@ -3,6 +3,8 @@
 use super::super::{Beside, Canary, Model, Tool};
 use super::*;
 
+const OVERRIDES: &str = r#"{"error":"Oh.","menu":{"type":"template","payload":{}}}"#;
+
 fn endpoint(retry: Policy) -> Endpoint {
     Endpoint {
         post_url: Url::parse("https://example.test/hook?a=1").unwrap(),
@@ -27,6 +29,7 @@ fn channel(endpoint: Option<Endpoint>) -> Channel {
         state: crate::domain::channel::ChannelState::Live,
         deadline: Duration::from_secs(3),
         compatibility: Compatibility { single_as_string: false, escape_templates: true },
+        overrides: serde_json::from_str(OVERRIDES).unwrap(),
         rate: Rate { per_second: 3, burst: 4 },
     }
 }
@@ -54,6 +57,7 @@ fn an_endpoint_comes_back_with_each_kind_of_schedule_and_without_secrets_in_the_
         assert_eq!(back.post_url.as_str(), "https://example.test/hook?a=1");
         assert_eq!((back.permits, back.deadline), (7, Duration::from_millis(1_234)));
         assert_eq!(spec.compatibility(), channel.compatibility);
+        assert_eq!(spec.overrides(), channel.overrides);
         assert_eq!((spec.rate(), spec.deadline()), (channel.rate, channel.deadline));
     }
 }

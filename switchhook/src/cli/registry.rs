@@ -182,6 +182,9 @@ pub(crate) struct AddChannel {
     /// Read the access token from a file (`-` for standard input).
     #[arg(long, value_name = "FILE")]
     pub(crate) access_token_file: Option<PathBuf>,
+    /// JSON file with what is said here instead of the bot's messages, by their keys.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) overrides_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) json: Json,
 }

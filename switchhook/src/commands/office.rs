@@ -13,6 +13,9 @@ use crate::cli::office::{ApiToken, Audit, Judged, Operator, Placeholder, Request
 use crate::cli::registry::Named;
 use crate::office::Request as Ask;
 
+/// Of a channel: its words are keys of messages.
+const OVERRIDES: &str = "overrides";
+
 pub(crate) fn request(settings: &Settings, command: Request) -> Result<(), Failure> {
     let judge = |Judged { id, why, json }, verdict| (Ask::Judge { id, verdict, why }, json);
     let (request, json) = match command {
@@ -83,39 +86,58 @@ pub(crate) fn patch(set: &Set) -> Result<Map<String, Value>, Failure> {
     let mut patch = Map::new();
     for text in &set.words {
         let (word, value) = split(text)?;
-        let value = match value {
-            "" => Value::Null,
-            // Numbers and yes or no are what they look like; a name that looks like one is in quotes.
-            text => match serde_json::from_str(text) {
-                Ok(plain @ (Value::Number(_) | Value::Bool(_) | Value::String(_))) => plain,
-                Ok(_) | Err(_) => text.into(),
-            },
-        };
-        // A connector's words are its own: `connector.model=NAME`.
+        // A connector's words are its own, `connector.model=NAME`, and so are the keys of messages.
         match word.split_once('.') {
+            Some((OVERRIDES, key)) => insert(&mut patch, OVERRIDES, key.to_owned(), said(value)),
             Some((whole, word)) => {
-                let inner = patch.entry(whole).or_insert_with(|| Value::Object(Map::new()));
-                if let Some(inner) = inner.as_object_mut() {
-                    inner.insert(word.to_owned(), value);
-                }
+                insert(&mut patch, &underscored(whole), underscored(word), plain(value));
             }
             None => {
-                patch.insert(word, value);
+                patch.insert(underscored(word), plain(value));
             }
         }
     }
     if let Some(text) = &set.secret_file {
         let (word, file) = split(text)?;
-        patch.insert(word, secret(file.as_ref())?.into());
+        patch.insert(underscored(word), secret(file.as_ref())?.into());
     }
     Ok(patch)
 }
 
-fn split(text: &str) -> Result<(String, &str), Failure> {
+fn insert(patch: &mut Map<String, Value>, whole: &str, word: String, value: Value) {
+    let inner = patch.entry(whole).or_insert_with(|| Value::Object(Map::new()));
+    if let Some(inner) = inner.as_object_mut() {
+        inner.insert(word, value);
+    }
+}
+
+/// Numbers and yes or no are what they look like; a name that looks like one is in quotes.
+fn plain(text: &str) -> Value {
+    match serde_json::from_str(text) {
+        _ if text.is_empty() => Value::Null,
+        Ok(plain @ (Value::Number(_) | Value::Bool(_) | Value::String(_))) => plain,
+        Ok(_) | Err(_) => text.into(),
+    }
+}
+
+/// A message: an object is a template, anything else is a text.
+fn said(text: &str) -> Value {
+    match serde_json::from_str(text) {
+        _ if text.is_empty() => Value::Null,
+        Ok(said @ (Value::Object(_) | Value::String(_))) => said,
+        Ok(_) | Err(_) => text.into(),
+    }
+}
+
+fn underscored(word: &str) -> String {
+    word.replace('-', "_")
+}
+
+fn split(text: &str) -> Result<(&str, &str), Failure> {
     let (word, value) = text
         .split_once('=')
         .ok_or_else(|| Failure::usage(format!("{text:?} is not WORD=VALUE")))?;
-    Ok((word.trim().replace('-', "_"), value))
+    Ok((word.trim(), value))
 }
 
 /// A bot that was exported, from its file.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use console::office::moment;
 use console::office::publish::{PublishDraft, RequestView};
 use console::office::replays::{ReplayAsk, ReplayView};
+use serde_json::Value;
 use shared::config::Settings;
 use shared::process::{Failure, block_on};
 
@@ -86,7 +87,8 @@ pub(crate) fn bot(settings: &Settings, command: Bot) -> Result<(), Failure> {
 pub(crate) fn channel(settings: &Settings, command: Channel) -> Result<(), Failure> {
     let (request, json) = match command {
         Channel::Add(add) => {
-            let AddChannel { mut draft, access_token_file, json } = *add;
+            let AddChannel { mut draft, access_token_file, overrides_file, json } = *add;
+            draft.overrides = overrides_file.as_deref().map(overrides).transpose()?;
             draft.access_token = access_token_file.as_deref().map(secret).transpose()?;
             (Request::AddChannel { draft }, json)
         }
@@ -348,6 +350,15 @@ pub(super) fn tools(path: &Path) -> Result<Vec<ToolDraft>, Failure> {
         .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     serde_json::from_str(&text).map_err(|error| {
         Failure::usage(format!("{}: not a JSON list of tools: {error}", path.display()))
+    })
+}
+
+/// What a channel says instead of its bot's messages.
+fn overrides(path: &Path) -> Result<BTreeMap<String, Value>, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    serde_json::from_str(&text).map_err(|error| {
+        Failure::usage(format!("{}: not a JSON object of messages: {error}", path.display()))
     })
 }
 

@@ -23,6 +23,7 @@ bot = "clerk"
 app = "shop"
 post_url = "https://example.com/answers"
 retry = "exponential:1s,2,1min,5"
+overrides = { error = "Call us.", menu = { type = "a_clients_own" } }
 "#;
 
 fn dones(lines: &serde_json::Value) -> Vec<String> {
@@ -45,6 +46,7 @@ fn a_file_is_applied_once_and_then_found_unchanged() {
     let channels = data.json(&["channel", "list"]);
     assert_eq!(channels[0]["state"], "live");
     assert_eq!(channels[1]["state"], "awaiting approval");
+    assert_eq!(channels[1]["overrides"]["menu"]["type"], "a_clients_own");
     let lines = data.json(&["apply", "--file", &file]);
     let unchanged = ["app unchanged", "bot unchanged", "channel unchanged", "channel unchanged"];
     assert_eq!(dones(&lines), unchanged);
@@ -117,6 +119,19 @@ fn what_is_there_otherwise_is_changed_and_waits_until_the_file_approves_it() {
     assert!(bot.get("unpublished").is_none_or(|waits| waits == false), "{bot}");
     let channels = data.json(&["channel", "list"]);
     assert!(channels.as_array().unwrap().iter().all(|channel| channel["state"] == "live"));
+}
+
+#[test]
+fn a_channels_own_message_is_replaced_as_a_whole_and_goes_where_the_file_drops_it() {
+    let data = Data::new();
+    data.run(&["apply", "--file", &data.file("registry.toml", FILE)]);
+    let other = FILE
+        .replace("{ type = \"a_clients_own\" }", "{ type = \"a_clients_own\", x = { y = 1 } }")
+        .replace("error = \"Call us.\", ", "");
+    let lines = data.json(&["apply", "--file", &data.file("registry.toml", &other)]);
+    assert_eq!(lines[2]["differences"][0]["word"], "overrides", "{lines}");
+    let expected = serde_json::json!({"menu": {"type": "a_clients_own", "x": {"y": 1}}});
+    assert_eq!(data.json(&["channel", "show", "mail"])["overrides"], expected);
 }
 
 #[test]

@@ -105,6 +105,27 @@ fn mistakes_are_refused_in_words_and_leave_nothing_behind() {
     }
 }
 
+#[test]
+fn a_channels_own_messages_are_given_by_file_and_changed_by_key() {
+    let data = Data::new();
+    three(&data, "a");
+    let file = data.file("own.json", r#"{"error": "Call us.", "say-hi": "Ahoy!"}"#);
+    let add = ["channel", "add", "--name", "b", "--bot", "a", "--app", "a", "--overrides-file"];
+    let added = data.json(&[&add[..], &[&file]].concat());
+    assert_eq!(added["overrides"]["say-hi"], "Ahoy!");
+    let template = r#"overrides.menu={"type":"a_clients_own"}"#;
+    data.run(&["channel", "set", "a/b", "overrides.say-hi=42", "overrides.error=", template]);
+    let expected = serde_json::json!({"menu": {"type": "a_clients_own"}, "say-hi": "42"});
+    assert_eq!(data.json(&["channel", "show", "a/b"])["overrides"], expected);
+    let wrong = r#"overrides.menu={"type":"template"}"#;
+    let (code, said) = data.fails(&["channel", "set", "a/b", wrong]);
+    assert!(code == 65 && said.contains("overrides.menu: a template has a payload"), "{said}");
+    let file = data.file("wrong.json", "[]");
+    let add = ["channel", "add", "--name", "c", "--bot", "a", "--app", "a", "--overrides-file"];
+    let (code, said) = data.fails(&[&add[..], &[&file]].concat());
+    assert!(code == 64 && said.contains("not a JSON object of messages"), "{code} {said}");
+}
+
 #[tokio::test]
 async fn a_channel_works_from_its_approval_to_its_suspension_without_a_restart() {
     let data = Data::new();

@@ -285,21 +285,26 @@ impl Change<'_> {
     }
 }
 
-/// RFC 7396: what turns one object into another.
+/// RFC 7396: what turns one object into another. What stands in an object in it is a word of its own, and is
+/// replaced as a whole: a message of a channel's may be an object, too.
 fn patch(before: &Map<String, Value>, after: &Map<String, Value>) -> Map<String, Value> {
+    words(before, after, &|old, new| match (old, new) {
+        (Some(Value::Object(old)), Value::Object(new)) => {
+            Value::Object(words(old, new, &|_, new| new.clone()))
+        }
+        (_, new) => new.clone(),
+    })
+}
+
+fn words(
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+    one: &dyn Fn(Option<&Value>, &Value) -> Value,
+) -> Map<String, Value> {
     let gone = before.keys().filter(|word| !after.contains_key(*word));
     let mut all: Map<_, _> = gone.map(|word| (word.clone(), Value::Null)).collect();
-    for (word, new) in after {
-        match (before.get(word), new) {
-            (Some(old), new) if old == new => {}
-            (Some(Value::Object(old)), Value::Object(new)) => {
-                all.insert(word.clone(), Value::Object(patch(old, new)));
-            }
-            (_, new) => {
-                all.insert(word.clone(), new.clone());
-            }
-        }
-    }
+    let changed = after.iter().filter(|(word, new)| before.get(*word) != Some(*new));
+    all.extend(changed.map(|(word, new)| (word.clone(), one(before.get(word), new))));
     all
 }
 

@@ -19,8 +19,8 @@ use shared::ground::Ground;
 use shared::lifecycle::{Drained, Lifecycle};
 use shared::registry::cache::Cache;
 use shared::registry::{
-    Algorithm, App, Bot, Channel, Compatibility, Endpoint, Logic, Rate, RegistryStore as _,
-    TokenRules,
+    Algorithm, App, Bot, Channel, Compatibility, Endpoint, Logic, Overrides, Rate,
+    RegistryStore as _, TokenRules,
 };
 use shared::store::{
     Deliveries as _, Lowest, Session, TurnCommit, TurnRecord, Turns as _, Upkeep as _,
@@ -134,6 +134,7 @@ impl<P: Pair> World<P> {
             state: ChannelState::AwaitingApproval,
             deadline: Channel::DEADLINE,
             compatibility: Compatibility::default(),
+            overrides: Overrides::NONE,
             rate: Rate::default(),
         };
         self.store.add_channel(&channel).await.unwrap();

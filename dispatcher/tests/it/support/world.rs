@@ -20,8 +20,8 @@ use shared::ground::Ground;
 use shared::lifecycle::{Drained, Lifecycle};
 use shared::registry::cache::Cache;
 use shared::registry::{
-    Algorithm, App, Bot, Channel, Compatibility, Endpoint, Logic, Rate, RegistryStore as _,
-    TokenRules,
+    Algorithm, App, Bot, Channel, Compatibility, Endpoint, Logic, Overrides, Rate,
+    RegistryStore as _, TokenRules,
 };
 use shared::store::{Intake as _, SettledTurn, Turns as _};
 use shared::topology::Queue;
@@ -55,6 +55,19 @@ pub(crate) struct Dispatcher {
     lifecycle: Lifecycle,
     metrics: prometheus::Registry,
     runtime: Option<tokio::runtime::Runtime>,
+}
+
+pub(crate) fn an_endpoint() -> Endpoint {
+    Endpoint {
+        post_url: "http://127.0.0.1:9/".parse().unwrap(),
+        token_header: Endpoint::TOKEN_HEADER.to_owned(),
+        token: None,
+        signing_secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into(),
+        retry: Policy::default(),
+        deadline: Endpoint::DEADLINE,
+        permits: Endpoint::PERMITS,
+        disabled: false,
+    }
 }
 
 /// An echo bot that fails with [`SORRY`].
@@ -116,33 +129,35 @@ impl<P: Pair> World<P> {
     /// One more bot, with its two channels.
     pub(crate) async fn add(&self, bot: &Bot) -> (ChannelId, ChannelId) {
         self.store.add_bot(bot).await.unwrap();
-        let endpoint = Endpoint {
-            post_url: "http://127.0.0.1:9/".parse().unwrap(),
-            token_header: Endpoint::TOKEN_HEADER.to_owned(),
-            token: None,
-            signing_secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into(),
-            retry: Policy::default(),
-            deadline: Endpoint::DEADLINE,
-            permits: Endpoint::PERMITS,
-            disabled: false,
-        };
+        let endpoint = an_endpoint();
         (self.channel(&bot.id, None).await, self.channel(&bot.id, Some(endpoint)).await)
     }
 
     async fn channel(&self, bot: &BotId, endpoint: Option<Endpoint>) -> ChannelId {
+        self.channel_of(bot, |channel| channel.endpoint = endpoint).await
+    }
+
+    /// One more channel of the bot, synchronous unless it is changed.
+    pub(crate) async fn channel_with(&self, change: impl FnOnce(&mut Channel)) -> ChannelId {
+        self.channel_of(&self.bot, change).await
+    }
+
+    async fn channel_of(&self, bot: &BotId, change: impl FnOnce(&mut Channel)) -> ChannelId {
         let id = ChannelId::from(format!("ivrInst-{}", Entropy::Real.uuid_v5_shape()));
-        let channel = Channel {
+        let mut channel = Channel {
             id: id.clone(),
             bot: bot.clone(),
             client: CLIENT.into(),
             name: id.to_string(),
             ordinal: 0,
-            endpoint,
+            endpoint: None,
             state: ChannelState::AwaitingApproval,
             deadline: Channel::DEADLINE,
             compatibility: Compatibility::default(),
+            overrides: Overrides::NONE,
             rate: Rate::default(),
         };
+        change(&mut channel);
         self.store.add_channel(&channel).await.unwrap();
         self.store.act(&id, ChannelAction::Approve).await.unwrap();
         id

@@ -288,6 +288,7 @@ fn channel(row: &Row, vault: &Vault) -> Result<Channel, RegistryError> {
         endpoint,
         deadline: spec.deadline(),
         compatibility: spec.compatibility(),
+        overrides: spec.overrides(),
         rate: spec.rate(),
     })
 }

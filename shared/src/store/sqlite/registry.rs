@@ -253,6 +253,7 @@ fn channel(row: &Row<'_>, vault: &Vault) -> rusqlite::Result<Decided<Channel>> {
             endpoint,
             deadline: spec.deadline(),
             compatibility: spec.compatibility(),
+            overrides: spec.overrides(),
             rate: spec.rate(),
         })
     };

@@ -12,8 +12,8 @@ use shared::domain::outcome::Outcome;
 use shared::domain::retry::Policy;
 use shared::entropy::Entropy;
 use shared::registry::{
-    Algorithm, App, Bot, Channel, Compatibility, Endpoint, Logic, Rate, RegistryStore as _,
-    TokenRules,
+    Algorithm, App, Bot, Channel, Compatibility, Endpoint, Logic, Overrides, Rate,
+    RegistryStore as _, TokenRules,
 };
 use shared::store::{
     AttemptRecord, Claim, Claimed, Committed, Conversation, Deliveries as _, Session, SettledTurn,
@@ -228,6 +228,7 @@ pub(super) fn synchronous(channel: &ChannelId, bot: &BotId, client: &ClientId) -
         state: ChannelState::AwaitingApproval,
         deadline: Channel::DEADLINE,
         compatibility: Compatibility::default(),
+        overrides: Overrides::NONE,
         rate: Rate::default(),
     }
 }

@@ -125,9 +125,9 @@ fn is_button(button: &Value) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::v1::BotMessage;
     use super::*;
     use serde_json::json;
-    use shared::wire::v1::BotMessage;
 
     /// The page's own examples, and what clients were seen to get: as the wire has them.
     const SAMPLES: &[&str] = &[

@@ -1,4 +1,4 @@
-//! What a bot says, made fit to be stored: no NUL, bounded depth.
+//! What a bot says, or a channel says for it, made fit to be stored: no NUL, bounded depth.
 
 use serde_json::{Map, Value};
 
