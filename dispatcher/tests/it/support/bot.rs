@@ -124,7 +124,7 @@ fn append(turn: &TurnContext, text: &str) -> Result<(), BotError> {
     turn.say(BotMessage::Text(said))
 }
 
-#[expect(clippy::disallowed_methods, reason = "it stands for a process that is stopped")]
+/// It stands for a process that is stopped.
 fn block(wait: Duration) {
     std::thread::sleep(wait);
 }
