@@ -26,9 +26,11 @@ use ground::Ground;
 
 /// Clean load before the first fault: what the accept rate is compared with.
 const CALM_FIRST: Duration = Duration::from_secs(5);
-/// Longer than the bot thinks: asynchronous clients do not wait for answers, and the work of a conversation
-/// that was held up must be caught up with.
-const PAUSE: Duration = Duration::from_millis(600);
+/// What the bot thinks longer, up to.
+const THINKS_MORE: Duration = Duration::from_millis(450);
+/// So much longer than the bot thinks: asynchronous clients do not wait for answers, and the work of a
+/// conversation must not pile up without end, which would saturate the bot for all others.
+const PAUSE: Duration = Duration::from_millis(100);
 const CALM: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(8));
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -128,7 +130,7 @@ pub async fn run(torture: &Torture) -> Result<Outcome> {
     let ground = Ground::start(torture.engines, torture.freeze).await?;
     let options = Options {
         thinks: Duration::from_millis(torture.thinks),
-        thinks_more: Duration::from_millis(450),
+        thinks_more: THINKS_MORE,
         settings: vec![("lifecycle.linger", "5s")],
         mirrored: true,
         balanced: torture.engines != Engines::Embedded,
@@ -142,7 +144,7 @@ pub async fn run(torture: &Torture) -> Result<Outcome> {
         first: 0,
         conversations: torture.conversations,
         messages: u32::MAX,
-        pause: PAUSE,
+        pause: Duration::from_millis(torture.thinks) + THINKS_MORE + PAUSE,
         stop: CancellationToken::new(),
     };
     let striking = async {

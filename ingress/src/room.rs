@@ -159,6 +159,9 @@ pub(crate) async fn watch_store<B: Broker, S: Store>(room: Arc<Room<B, S>>) {
 
 fn fresh<B, S>(room: &Room<B, S>) -> Result<(), String> {
     let age = room.ground.registry.age();
+    if !room.ground.lease.holds() {
+        return Err("the store has not heard of this process for too long".to_owned());
+    }
     if age <= room.config.registry_stale_max {
         return Ok(());
     }

@@ -86,7 +86,7 @@ settings! {
         prefix: String = "switchhook",
         /// How delivery queues are kept on RabbitMQ: `classic` (on one node, fastest), `quorum` (replicated: for a cluster), or `auto`: quorum when `engines.amqp` names more than one node.
         delivery_queues: String = "auto",
-        /// Number of partitions of each queue, fixed for the life of an installation.
+        /// Number of partitions of each queue. The first start settles it; `switchhook partitions set` changes it.
         partitions: u16 = "16",
     }
     /// Keys of the installation. `up` generates them into the data folder.

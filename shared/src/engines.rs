@@ -2,6 +2,7 @@
 //! keeps what every room is built on alive: the registry's copy, the broker's health.
 
 pub mod metrics;
+pub mod presence;
 pub mod replays;
 pub mod upkeep;
 
@@ -22,6 +23,7 @@ use crate::config::Settings;
 use crate::entropy::Entropy;
 use crate::ground::Ground;
 use crate::keys::{self, WhenMissing};
+use crate::lease::Lease;
 use crate::lifecycle::Lifecycle;
 use crate::process::Failure;
 use crate::registry::RegistryError;
@@ -59,6 +61,7 @@ pub struct Engine<B, S> {
     pub store: S,
     pub keys: Keys,
     pub registry: Cache,
+    pub lease: Lease,
     /// This incarnation of this process.
     pub process: Uuid,
 }
@@ -130,12 +133,18 @@ pub async fn open(
         let broker = EmbeddedBroker::open(&database, topology).await?;
         let store = Sqlite::new(&database, vault);
         let registry = Cache::load(&store).await?;
-        let engine = Engine { broker, store, keys: ring.envelope, registry, process };
+        let lease = Lease::eternal();
+        let engine = Engine { broker, store, keys: ring.envelope, registry, lease, process };
         return Ok(Engines::Embedded(engine, database));
     };
     if options.migrate {
         store.migrate().await?;
     }
+    let generation = store.generation(topology.partitions).await?;
+    if generation.partitions != topology.partitions {
+        return Err(hopeless(presence::another(generation, topology.partitions)));
+    }
+    let topology = Topology { generation: generation.number, ..topology };
     let registry = Cache::load(&store).await?;
     let config = rabbitmq::Config {
         urls: settings.engines.amqp.clone(),
@@ -151,7 +160,8 @@ pub async fn open(
         rabbitmq::Metrics::register(metrics).map_err(|error| failed(error.to_string()))?;
     let broker =
         RabbitMq::connect(config, entropy, metrics).map_err(|error| failed(error.to_string()))?;
-    Ok(Engines::Served(Engine { broker, store, keys: ring.envelope, registry, process }))
+    let (keys, lease) = (ring.envelope, Lease::not_yet());
+    Ok(Engines::Served(Engine { broker, store, keys, registry, lease, process }))
 }
 
 /// Whether delivery queues outlive the loss of a node.
@@ -203,6 +213,7 @@ impl<B: Broker, S: Store> Engine<B, S> {
             broker: self.broker,
             store: self.store,
             registry: self.registry,
+            lease: self.lease,
             keys: self.keys,
             process: self.process,
             clock: Clock::Real,

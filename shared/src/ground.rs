@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::admin::Readiness;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
+use crate::lease::Lease;
 use crate::lifecycle::Lifecycle;
 use crate::registry::cache::Cache;
 use crate::tracer::Tracer;
@@ -17,6 +18,8 @@ pub struct Ground<B, S> {
     pub broker: B,
     pub store: S,
     pub registry: Cache,
+    /// The right to act on the present set of partitions.
+    pub lease: Lease,
     pub keys: Keys,
     pub clock: Clock,
     pub entropy: Entropy,

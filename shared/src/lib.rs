@@ -20,6 +20,7 @@ pub mod fault;
 pub mod ground;
 pub mod keys;
 pub mod lanes;
+pub mod lease;
 pub mod lifecycle;
 pub mod partitions;
 pub mod process;

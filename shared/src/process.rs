@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, Readiness};
 use crate::broker::Broker;
 use crate::config::{self, Settings};
+use crate::engines::presence::Presence;
 use crate::engines::{self, Engine, Engines, Options, replays, upkeep};
 use crate::entropy::Entropy;
 use crate::ground::Ground;
@@ -32,6 +33,9 @@ pub use failure::Failure;
 const BACKLOG: u32 = 1024;
 /// The longest that closing the engines may take, after the drain.
 const CLOSE: Duration = Duration::from_secs(4);
+/// Whoever starts it again does so with the new number.
+const PARTITIONS: &str =
+    "the number of partitions has been changed; start it again with the new one";
 /// What is left of the drain for each room that is still to come, whatever the ones before it took.
 const SHARE: u32 = 8;
 
@@ -172,7 +176,13 @@ pub async fn live(
             let _ = tokio::time::timeout(CLOSE, database.close()).await;
             lived
         }
-        Engines::Served(engine) => part.live(engine, rooms).await,
+        Engines::Served(engine) => {
+            let lasts = part.settings.ingress.registry_stale_max;
+            let presence = Presence::start(&engine, options.name, lasts);
+            let lived = part.live(engine, rooms).await;
+            presence.end().await;
+            lived
+        }
     };
     exporter.finish().await;
     lived
@@ -204,13 +214,19 @@ impl Part {
             replays::start(&ground);
         }
         let (broker, lifecycle) = (ground.broker.clone(), ground.lifecycle.clone());
+        let lease = ground.lease.clone();
+        let mut lost = None;
         let started = tokio::select! {
             biased;
             () = self.signals.next() => Ok(Vec::new()),
             started = rooms.start(ground, self.settings.clone()) => match started {
                 Ok(stages) => {
                     self.readiness.set("start", Ok(()));
-                    self.signals.next().await;
+                    tokio::select! {
+                        biased;
+                        () = self.signals.next() => {}
+                        () = lease.lost() => lost = Some(Failure::unavailable(PARTITIONS)),
+                    }
                     Ok(stages)
                 }
                 Err(error) => Err(error),
@@ -218,7 +234,7 @@ impl Part {
         };
         self.readiness.set("stop", Err("the process is stopping".to_owned()));
         let (stages, failure) = match started {
-            Ok(stages) => (stages, None),
+            Ok(stages) => (stages, lost),
             Err(error) => (Vec::new(), Some(Failure::from(error))),
         };
         tokio::select! {

@@ -199,6 +199,7 @@ impl Cluster {
             clock: self.clock.clone(),
             process: entropy.uuid_v7(self.clock.unix_ms()),
             entropy,
+            lease: shared::lease::Lease::eternal(),
             lifecycle: lifecycle.clone(),
             metrics: prometheus::Registry::new(),
             readiness: Readiness::default(),

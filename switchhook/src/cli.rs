@@ -87,6 +87,8 @@ pub(crate) enum Command {
     LogLevel(watch::LogLevel),
     /// Watch processes: queues, owners, lanes, outcomes.
     Top(watch::Top),
+    /// The number of partitions of the queues: tell it, or change it.
+    Partitions(watch::Partitions),
     /// Operations on users' data.
     #[command(subcommand)]
     User(registry::User),

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod office;
+mod partitions;
 mod registry;
 mod rehearse;
 mod send;
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Doctor(args) => doctor::run(engines, &args),
         Command::Healthcheck(args) => watch::healthcheck(&load(engines, &[])?, &args),
         Command::Top(args) => top::run(&load(engines, &[])?, &args),
+        Command::Partitions(args) => partitions::run(&load(engines, &[])?, &args),
         Command::LogLevel(args) => watch::log_level(&load(engines, &[])?, &args),
         Command::Bench(args) => process::block_on(async { Ok(bench::run(args).await?) }),
         Command::Settings(args) => settings::run(&args),

@@ -11,6 +11,7 @@ mod crash_points;
 mod durable;
 mod monitoring;
 mod neighbours;
+mod partitions;
 mod peers;
 mod promises;
 mod support;

@@ -50,7 +50,8 @@ pub(super) fn enter<B: Broker, S: Store>(
         auth::judge(claims, app, channel, peer, now)
     });
     let principal = judged.map_err(|failure| refused(room, peer, failure))?;
-    if room.ground.registry.age() > room.config.registry_stale_max {
+    let is_stale = room.ground.registry.age() > room.config.registry_stale_max;
+    if is_stale || !room.ground.lease.holds() {
         return Err(Refusal::NotAccepted(Why::RegistryStale));
     }
     match principal.channel.state {

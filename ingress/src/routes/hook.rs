@@ -262,6 +262,8 @@ async fn publish<B: Broker, S: Store>(
     room.metrics.publishes.with_label_values(&[label]).inc();
     span.text("switchhook.outcome", label);
     let why = match confirmed {
+        // A process that was stopped for long may have published where nobody looks any more.
+        Ok(()) if !room.ground.lease.holds() => return Err(Refusal::Unknown(id)),
         Ok(()) => {
             fault::point(Point::AcceptConfirmed);
             return Ok(());

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Doing, HOOK, SOON, Setup, Worker, World, said, token, until};
+use crate::support::{ASYNC_HOOK, Doing, HOOK, SOON, Setup, Worker, World, said, token, until};
 
 async fn connect(world: &World) -> TcpStream {
     TcpStream::connect(world.address()).await.unwrap()
@@ -171,4 +171,39 @@ async fn browsers_may_call_and_read_the_headers_that_matter() {
     for name in ["retry-after", "switchhook-turn-id"] {
         assert!(exposed.contains(name), "{exposed}");
     }
+}
+
+/// As a process that is stopped in the middle of a request, for longer than its lease lasts.
+#[tokio::test]
+async fn what_is_published_after_the_lease_has_ended_is_not_told_to_be_accepted() {
+    const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let world = World::start(Setup::default()).await;
+    let worker = Worker::start(&world.ground, Doing::Nothing).await;
+    let body = said("ann", "hello").to_string();
+    let framing = format!(
+        "content-length: {}\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    let mut open = Vec::new();
+    for path in [ASYNC_HOOK, HOOK] {
+        let mut stream = connect(&world).await;
+        stream.write_all(head(&framing).replace(HOOK, path).as_bytes()).await.unwrap();
+        // It is past the door when its body is asked for.
+        let mut asked = vec![0; GO_ON.len()];
+        timeout(SOON, stream.read_exact(&mut asked)).await.expect("in time").unwrap();
+        assert_eq!(asked, GO_ON);
+        open.push(stream);
+    }
+    world.ground.lease.lose();
+    for mut stream in open {
+        stream.write_all(body.as_bytes()).await.unwrap();
+        let answer = rest(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.contains("Unknown: the message may have been accepted"), "{answer}");
+    }
+    let refused = world.say(ASYNC_HOOK, "ann", "hello").await;
+    assert_eq!(refused.refusal(), "Not accepted: the registry is out of date");
+    worker.now(Doing::Answers);
+    until(|| worker.seen().len() >= 2).await;
+    assert_eq!(worker.seen().len(), 2, "nothing of what was refused at the door");
 }

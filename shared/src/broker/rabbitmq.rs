@@ -35,7 +35,7 @@ use uuid::Uuid;
 
 pub use consumer::{Acker, Consumer};
 pub use metrics::Metrics;
-pub use probe::{Depth, Probe, depths, probe};
+pub use probe::{Depth, Probe, depths, probe, remove, unbind};
 
 use super::{Broker, ConsumerLost, Health, PublishError, ReplyAddress};
 use crate::domain::ids::TurnId;

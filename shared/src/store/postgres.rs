@@ -23,6 +23,7 @@ mod marks;
 mod migrate;
 mod partitions;
 mod pool;
+mod presence;
 mod registry;
 mod replay;
 mod rows;
@@ -45,6 +46,7 @@ use pool::{DEADLINE, Pools};
 
 pub use durability::Durability;
 pub use pool::{ConnectError, PostgresConfig};
+pub use presence::{Generation, Present, Standing};
 
 use crate::store::StoreError;
 use crate::vault::Vault;

@@ -56,6 +56,7 @@ mod marks;
 mod migrate;
 mod outcomes;
 mod park;
+mod presence;
 mod race;
 mod redrive;
 mod registry;

@@ -1,6 +1,6 @@
 //! Looking at processes that run, through their admin ports.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 /// `healthcheck`.
 #[derive(Args)]
@@ -48,4 +48,25 @@ pub(crate) struct Top {
     pub(crate) once: bool,
     #[command(flatten)]
     pub(crate) json: super::registry::Json,
+}
+
+/// `partitions`.
+#[derive(Args)]
+pub(crate) struct Partitions {
+    #[command(subcommand)]
+    pub(crate) command: Option<SetPartitions>,
+    #[command(flatten)]
+    pub(crate) json: super::registry::Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SetPartitions {
+    /// Change their number, while every process is stopped and nothing is queued.
+    Set {
+        /// How many.
+        partitions: u16,
+        /// Processes that were killed lately are certainly gone: do not wait for their leases.
+        #[arg(long)]
+        gone: bool,
+    },
 }

@@ -14,7 +14,6 @@ use shared::broker::rabbitmq::{self, Depth};
 use shared::config::Settings;
 use shared::config::value::Value as _;
 use shared::process::{self, Failure};
-use shared::topology::Topology;
 use tokio::time::Instant;
 use url::Url;
 
@@ -108,11 +107,7 @@ impl Watch {
 
 /// Jobs that wait, from the first node that tells.
 async fn depths(settings: &Settings) -> Vec<Depth> {
-    let topology = Topology {
-        prefix: settings.engines.prefix.clone(),
-        partitions: settings.engines.partitions,
-        ..Topology::default()
-    };
+    let topology = super::partitions::topology(settings).await;
     for node in &settings.engines.amqp {
         if let Ok(depths) = rabbitmq::depths(node, &topology).await {
             return depths;

@@ -71,5 +71,5 @@ async fn a_range_is_sent_again_though_the_process_is_killed_and_one_delivery_too
     assert_eq!(stopped["state"], "done", "one that has ended stays as it is");
     let bad = ["delivery", "replay", "--channel", "echo/async", "--from", "now", "--to", "then"];
     assert_eq!(data.fails(&bad).0, 64);
-    tokio::time::timeout(Duration::from_secs(60), up.stop()).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), up.stop()).await.unwrap();
 }

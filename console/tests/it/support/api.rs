@@ -76,6 +76,7 @@ impl Api {
             keys: Keys::new(&[vec![3; 32]]).unwrap(),
             clock: Clock::Real,
             entropy: Entropy::Real,
+            lease: shared::lease::Lease::eternal(),
             lifecycle: Lifecycle::new(),
             metrics: prometheus::Registry::new(),
             readiness: Readiness::default(),

@@ -325,6 +325,7 @@ impl<P: Pair> World<P> {
             keys: self.keys.clone(),
             clock: Clock::Real,
             entropy: Entropy::Real,
+            lease: shared::lease::Lease::eternal(),
             lifecycle: lifecycle.clone(),
             metrics: metrics.clone(),
             readiness: Readiness::default(),

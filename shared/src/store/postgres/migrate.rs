@@ -10,6 +10,7 @@ const MIGRATIONS: &[(i32, &str)] = &[
     (2, include_str!("migrations/0002.sql")),
     (3, include_str!("migrations/0003.sql")),
     (4, include_str!("migrations/0004.sql")),
+    (5, include_str!("migrations/0005.sql")),
 ];
 
 /// The advisory lock of whoever changes the schema, partitions included.
