@@ -107,16 +107,13 @@ async fn a_lease_that_is_renewed_and_a_change_never_both_succeed(h: Engine) {
             },
             store.renumber(&seen, if n % 2 == 0 { 8 } else { 16 }, false)
         );
-        match moved.unwrap() {
-            Some(made) => {
-                assert_eq!(heard, made, "it knows at once");
-                generation = made;
-                changed += 1;
-            }
-            None => {
-                assert_eq!(heard, generation);
-                stayed += 1;
-            }
+        if let Some(made) = moved.unwrap() {
+            assert_eq!(heard, made, "it knows at once");
+            generation = made;
+            changed += 1;
+        } else {
+            assert_eq!(heard, generation);
+            stayed += 1;
         }
         store.leave(me).await.unwrap();
     }
