@@ -1,5 +1,6 @@
 //! What a dispatcher decides, as plain values. PURE: time and chance are arguments.
 
+pub mod merge;
 pub mod overrides;
 pub mod peers;
 pub mod poison;

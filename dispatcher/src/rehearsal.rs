@@ -6,6 +6,7 @@ mod conversation;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use shared::clock::Clock;
 use shared::config::Settings;
@@ -36,7 +37,7 @@ pub struct Rehearsal {
     turn_deadline: Duration,
     bot: Arc<Registered>,
     channel: Arc<Channel>,
-    state: Vec<u8>,
+    state: Bytes,
     /// What is kept beyond the conversation, for as long as the rehearsal.
     wider: Vec<Kept>,
     _keeping: JoinSet<()>,
@@ -69,6 +70,7 @@ impl Rehearsal {
             deadline: Channel::DEADLINE,
             compatibility: Compatibility::default(),
             overrides: Overrides::NONE,
+            while_busy: shared::registry::WhileBusy::Queue,
             rate: Rate::default(),
         };
         Ok(Self {
@@ -77,7 +79,7 @@ impl Rehearsal {
             turn_deadline: settings.dispatcher.turn_deadline,
             bot: Arc::new(bot),
             channel: Arc::new(channel),
-            state: Vec::new(),
+            state: Bytes::new(),
             wider: Vec::new(),
             _keeping: keeping,
         })
@@ -85,7 +87,7 @@ impl Rehearsal {
 
     /// Begins from nothing: another user, as it were.
     pub fn reset(&mut self) {
-        self.state.clear();
+        self.state = Bytes::new();
     }
 
     /// One turn. When it fails the session is what it was, as in a dispatcher.

@@ -3,6 +3,7 @@
 //! Nothing is told and nothing is acked before the commit. Whatever cannot be decided here ends in a
 //! hand-over, after which the job comes again.
 
+mod aside;
 mod beside;
 mod commit;
 mod danger;
@@ -66,6 +67,10 @@ pub(crate) struct Memory {
     known: Option<Known>,
     /// The turn that is marked as running here.
     mark: Option<TurnId>,
+    /// When the last turn that ran was done.
+    busy_until: Option<Instant>,
+    /// How long the turn at hand has waited for others to join it.
+    paused: Duration,
 }
 
 /// A conversation as this lane's last commit has left it.
@@ -130,6 +135,7 @@ where
     async fn handle(&self, memory: &mut Memory, mut work: Work, run: &Run<Work>) -> Fate {
         fault::point(Point::TurnTaken);
         work.behind = work.arrived.elapsed();
+        memory.paused = Duration::ZERO;
         let span =
             tracing::info_span!("turn", turn.id = %work.turn.id, trace.id = %work.trace.trace);
         let mut recorded = self.0.span(&work);
@@ -201,7 +207,10 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                 }
             };
             fault::point(Point::TurnLoaded);
-            let ran = self.run(memory, work, &conversation, run).await?;
+            let ran = match self.aside(memory, work, &conversation, run).await? {
+                Some(aside) => aside,
+                None => self.run(memory, work, &conversation, run).await?,
+            };
             fault::point(Point::TurnRan);
             match self.commit(work, &conversation, ran, misses, run).await? {
                 End::Committed(committed, done) => {
@@ -210,6 +219,9 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                     self.show(done.shadowed);
                     fault::point(Point::TurnTold);
                     let outcome = done.step.outcome.as_str();
+                    if !done.step.outcome.is_aside() {
+                        memory.busy_until = Some(Instant::now());
+                    }
                     memory.remember(work.turn.id, &conversation, committed, done.step);
                     break outcome;
                 }

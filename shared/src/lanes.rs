@@ -103,6 +103,19 @@ impl<W> Run<W> {
         self.closing.is_cancelled()
     }
 
+    /// Looks at the work that waits behind the one at hand in its conversation's lane, first to last.
+    pub fn behind(&self, conversation: ConversationId, look: &mut dyn FnMut(&W)) {
+        self.lanes.look(conversation, look);
+    }
+
+    /// Ends when work has come into the lane; now and then for nothing.
+    pub async fn more(&self, conversation: ConversationId) {
+        match self.lanes.bell(conversation) {
+            Some(bell) => bell.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Puts work of this process's own (nothing is acked for it) at the end of a conversation's lane.
     /// `false` when the partition is being handed over or its lanes hold enough already.
     pub fn push(&self, conversation: ConversationId, work: W) -> bool {
@@ -128,6 +141,8 @@ impl<W> std::fmt::Debug for Run<W> {
 
 trait Push<W>: Send + Sync {
     fn push_local(self: Arc<Self>, conversation: ConversationId, work: W) -> bool;
+    fn look(&self, conversation: ConversationId, look: &mut dyn FnMut(&W));
+    fn bell(&self, conversation: ConversationId) -> Option<Arc<Notify>>;
 }
 
 /// The lanes of one partition for one subscription.
@@ -238,6 +253,16 @@ impl<H: Handler, A: Acker> Push<H::Work> for State<H, A> {
         }
         self.enqueue(conversation, Queued { tag: None, bytes: 0, work });
         true
+    }
+
+    fn look(&self, conversation: ConversationId, look: &mut dyn FnMut(&H::Work)) {
+        if let Some(lane) = locked(&self.lanes).get(&conversation) {
+            lane.queue.iter().for_each(|queued| look(&queued.work));
+        }
+    }
+
+    fn bell(&self, conversation: ConversationId) -> Option<Arc<Notify>> {
+        locked(&self.lanes).get(&conversation).map(|lane| Arc::clone(&lane.bell))
     }
 }
 

@@ -10,6 +10,7 @@ mod connector;
 pub mod control;
 mod overrides;
 pub mod spec;
+mod while_busy;
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ pub use app::{Algorithm, App, JTI_LIFE, PreviousSecret, TokenRules};
 pub use beside::{Beside, Canary};
 pub use connector::{ConnectorLogic, Model, Peer, Tool};
 pub use overrides::Overrides;
+pub use while_busy::WhileBusy;
 
 /// What runs when a user says something.
 #[derive(Clone, Debug)]
@@ -148,6 +150,8 @@ pub struct Channel {
     pub compatibility: Compatibility,
     /// What is said here instead of the bot's messages that have these keys.
     pub overrides: Overrides,
+    /// What becomes of messages that come faster than answers.
+    pub while_busy: WhileBusy,
     /// Messages a second of one conversation, and how many may come at once.
     pub rate: Rate,
 }
@@ -281,6 +285,7 @@ mod tests {
             deadline: Channel::DEADLINE,
             compatibility: Compatibility::default(),
             overrides: Overrides::NONE,
+            while_busy: WhileBusy::Queue,
             rate: Rate::default(),
         }
     }

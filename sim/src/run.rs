@@ -105,6 +105,7 @@ fn registry() -> anyhow::Result<Registry> {
         deadline: Channel::DEADLINE,
         compatibility: Compatibility::default(),
         overrides: Overrides::NONE,
+        while_busy: shared::registry::WhileBusy::Queue,
         rate: Rate::default(),
     });
     Ok(Registry::new(Vec::new(), vec![bot], channels.collect()))

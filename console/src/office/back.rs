@@ -67,6 +67,7 @@ pub fn channel(channel: &Channel) -> ChannelDraft {
         single_as_string: Some(channel.compatibility.single_as_string),
         escape_templates: Some(channel.compatibility.escape_templates),
         overrides: given(channel.overrides.messages()),
+        while_busy: Some(channel.while_busy.to_string()),
         rate: Some(channel.rate.per_second),
         burst: Some(channel.rate.burst),
         approve: false,

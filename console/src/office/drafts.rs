@@ -280,6 +280,11 @@ pub struct ChannelDraft {
     #[arg(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides: Option<BTreeMap<String, serde_json::Value>>,
+    /// What becomes of messages that come while others of their conversation wait for an answer: `queue`,
+    /// `latest`, `reject` or `merge:TIME` [default: queue].
+    #[arg(long, value_name = "POLICY")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub while_busy: Option<String>,
     /// Messages a second that one conversation may send [default: 10].
     #[arg(long, value_name = "N")]
     #[serde(default, skip_serializing_if = "Option::is_none")]

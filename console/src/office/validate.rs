@@ -11,6 +11,7 @@ use shared::domain::ids::{BotId, ClientId};
 use shared::entropy::Entropy;
 use shared::registry::{
     Algorithm, App, Bot, Channel, Compatibility, Endpoint, HttpLogic, Logic, Rate, TokenRules,
+    WhileBusy,
 };
 use url::Url;
 
@@ -198,6 +199,7 @@ pub fn channel(
         escape_templates: draft.escape_templates.unwrap_or(usual.escape_templates),
     };
     let overrides = overrides::of(draft.overrides.as_ref(), &mut wrong);
+    let while_busy = while_busy(draft.while_busy.as_deref(), &mut wrong);
     let usual = Rate::default();
     let rate = Rate {
         per_second: number(draft.rate, "rate", usual.per_second, 100_000, &mut wrong),
@@ -220,9 +222,22 @@ pub fn channel(
             deadline,
             compatibility,
             overrides,
+            while_busy,
             rate,
         },
     )
+}
+
+fn while_busy(text: Option<&str>, wrong: &mut Wrong) -> WhileBusy {
+    let Some(text) = text else { return WhileBusy::default() };
+    if let Some(window) = text.strip_prefix("merge:") {
+        let (least, most) = (*WhileBusy::WINDOW.start(), *WhileBusy::WINDOW.end());
+        return WhileBusy::Merge(time(Some(window), "while-busy", least, [least, most], wrong));
+    }
+    WhileBusy::parse(text).unwrap_or_else(|| {
+        wrong.push(format!("while-busy: {text:?} is none of queue, latest, reject, merge:TIME"));
+        WhileBusy::default()
+    })
 }
 
 fn endpoint(draft: &ChannelDraft, entropy: &Entropy, wrong: &mut Wrong) -> Option<Endpoint> {

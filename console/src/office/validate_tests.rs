@@ -54,6 +54,26 @@ fn both_kinds_of_schedules_are_read() {
 }
 
 #[test]
+fn what_becomes_of_messages_that_come_too_fast_is_read_in_words() {
+    let second = Duration::from_secs(1);
+    let table = [
+        (json!({}), WhileBusy::Queue),
+        (json!({"while_busy": "queue"}), WhileBusy::Queue),
+        (json!({"while_busy": "latest"}), WhileBusy::Latest),
+        (json!({"while_busy": "reject"}), WhileBusy::Reject),
+        (json!({"while_busy": "merge:1s"}), WhileBusy::Merge(second)),
+        (json!({"while_busy": "merge:1000ms"}), WhileBusy::Merge(second)),
+    ];
+    for (draft, expected) in table {
+        assert_eq!(channel_of(&draft).unwrap().while_busy, expected, "{draft}");
+    }
+    for bad in ["merge", "merge:1ms", "merge:1h", "merge:soon", "newest", ""] {
+        let wrong = channel_of(&json!({"while_busy": bad})).unwrap_err();
+        assert!(wrong.starts_with("while-busy:") && wrong.lines().count() == 1, "{wrong}");
+    }
+}
+
+#[test]
 fn every_mistake_of_a_draft_is_told() {
     let draft = json!({
         "name": " ", "id": "ivrInst-1", "post_url": "ftp://x", "deadline": "2h", "rate": 0,

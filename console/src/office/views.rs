@@ -72,6 +72,8 @@ pub struct ChannelView {
     /// What is said here instead of the bot's messages, by their keys.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<String, serde_json::Value>,
+    /// What becomes of messages that come faster than answers: `queue`, `latest`, `reject` or `merge:TIME`.
+    pub while_busy: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointView>,
     /// Whether what is shown is an edit beside what runs.
@@ -186,6 +188,7 @@ impl ChannelView {
             rate_per_second: channel.rate.per_second,
             rate_burst: channel.rate.burst,
             overrides: channel.overrides.messages().clone(),
+            while_busy: channel.while_busy.to_string(),
             endpoint: channel.endpoint.as_ref().map(|endpoint| EndpointView::of(endpoint, secret)),
             unpublished: false,
         }

@@ -122,10 +122,28 @@ fn inputs<B, S: Store>(
             "Messages at once of one conversation",
             &value("burst", number(draft.burst).as_ref()),
         ),
+        busy(&value("while_busy", draft.while_busy.as_ref())),
         escaping(ask, draft, is_again),
         overrides(ask, draft, is_again),
     ]);
     fields
+}
+
+fn busy(chosen: &str) -> Field {
+    let mut words = vec![
+        ("queue", "each is answered, in order"),
+        ("latest", "of those that wait, only the newest is answered"),
+        ("reject", "they are refused until the answer is there"),
+        ("merge:500ms", "those within half a second of each other are answered as one"),
+        ("merge:1000ms", "those within a second of each other are answered as one"),
+        ("merge:3000ms", "those within three seconds of each other are answered as one"),
+    ];
+    // What a command has set stays possible.
+    if !chosen.is_empty() && words.iter().all(|(word, _)| *word != chosen) {
+        words.push((chosen, chosen));
+    }
+    let choices = words.into_iter().map(|(word, words)| choice(word, words, word == chosen));
+    fields::select("while_busy", "Messages that come before the answer", choices.collect())
 }
 
 fn escaping<B, S: Store>(ask: &Ask<'_, B, S>, draft: &ChannelDraft, is_again: bool) -> Field {
@@ -189,6 +207,8 @@ fn said<B, S: Store>(
         patch.insert("post_url".to_owned(), Value::Null);
     }
     patch.insert("deadline".to_owned(), form.given("deadline").map_or(Value::Null, Value::from));
+    patch
+        .insert("while_busy".to_owned(), form.given("while_busy").map_or(Value::Null, Value::from));
     for word in ["rate", "burst"] {
         let number = match form.given(word) {
             None => Value::Null,

@@ -212,6 +212,7 @@ fn facts(book: &Book, view: &ChannelView) -> Vec<(&'static str, Vec<Cell>)> {
         ("State", state),
         ("Mode", vec![Cell::text(shown::mode(&view.mode))]),
         ("A caller waits", vec![Cell::text(span(view.deadline_ms))]),
+        ("Messages before the answer", vec![Cell::text(view.while_busy.clone())]),
         (
             "Messages of one conversation",
             vec![Cell::text(format!(

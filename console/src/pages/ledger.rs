@@ -39,6 +39,7 @@ fn outcome(outcome: &str) -> Badge {
     let kind = match outcome {
         "answered" => "good",
         "parked" => "bad",
+        "merged" | "superseded" => "calm",
         _ => "warn",
     };
     badge(kind, outcome.replace('_', " "))
@@ -175,7 +176,11 @@ fn events(whole: &WholeTurnView) -> Vec<Event> {
         event("", "Accepted and queued", one.accepted_at_ms, Vec::new()),
         event("", format!("Started, after {}", time::span(one.queued_ms)), started, Vec::new()),
     ];
-    let kind = if one.outcome == "answered" { "good" } else { "bad" };
+    let kind = match one.outcome.as_str() {
+        "answered" => "good",
+        "merged" | "superseded" => "",
+        _ => "bad",
+    };
     let words = one.outcome.replace('_', " ");
     let title = format!("Committed: {words}; the bot took {}", time::span(one.bot_ms));
     events.push(event(kind, title, one.committed_at_ms, Vec::new()));

@@ -93,5 +93,14 @@ async fn the_page_takes_them_as_json_shows_them_and_takes_them_away() {
     let view = api.desk.channel(&made.webhook_id).await.unwrap();
     assert_eq!(json!(view.overrides), json!({"menu": "1. one"}));
     assert_eq!(fill(" ").await.status, 303);
+    // What becomes of messages before the answer is on the same page.
+    assert_eq!(view.while_busy, "queue");
+    let chosen = [("name", "web"), ("mode", "sync"), ("while_busy", "merge:500ms")];
+    assert_eq!(dev.fill(&edit, &edit, &chosen).await.status, 303);
+    let view = api.desk.channel(&made.webhook_id).await.unwrap();
+    assert_eq!(view.while_busy, "merge:500ms");
+    let chosen = "value=\"merge:500ms\" selected";
+    assert!(dev.get(&edit).await.text.contains(chosen), "{chosen}");
+    assert!(dev.get(&channel).await.text.contains("merge:500ms"));
     assert!(api.desk.channel(&made.webhook_id).await.unwrap().overrides.is_empty());
 }

@@ -30,16 +30,28 @@ pub struct Reader<'a> {
 
 /// A bot that says nothing gives `{"text":[]}` and no POST.
 pub fn render(messages: &[Spoken], end: Option<&TaskEnd>, reader: Reader<'_>) -> Rendered {
-    let Compatibility { single_as_string, escape_templates } = reader.compatibility;
-    let text = |spoken: &Spoken| spoken.shown(reader.overrides).to_text(escape_templates);
-    let texts: Vec<_> = messages.iter().map(text).collect();
+    let texts = texts(messages, reader);
+    let reply = v1::sync_body(&texts, reader.compatibility.single_as_string, end);
+    Rendered { reply, deliveries: posts(&texts, reader) }
+}
+
+/// The same for a turn that did not run because of others; `outcome` says why.
+pub fn render_aside(messages: &[Spoken], outcome: &str, reader: Reader<'_>) -> Rendered {
+    let texts = texts(messages, reader);
+    let reply = v1::aside_body(&texts, reader.compatibility.single_as_string, outcome);
+    Rendered { reply, deliveries: posts(&texts, reader) }
+}
+
+fn texts(messages: &[Spoken], reader: Reader<'_>) -> Vec<String> {
+    let escape = reader.compatibility.escape_templates;
+    messages.iter().map(|spoken| spoken.shown(reader.overrides).to_text(escape)).collect()
+}
+
+fn posts(texts: &[String], reader: Reader<'_>) -> Vec<Bytes> {
     let post = |text: &String| v1::post_body(text, reader.user.as_str(), reader.bot.as_str());
-    Rendered {
-        reply: v1::sync_body(&texts, single_as_string, end),
-        deliveries: match reader.mode {
-            Mode::Async => texts.iter().map(post).collect(),
-            Mode::Sync => Vec::new(),
-        },
+    match reader.mode {
+        Mode::Async => texts.iter().map(post).collect(),
+        Mode::Sync => Vec::new(),
     }
 }
 

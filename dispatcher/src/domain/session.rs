@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use shared::domain::ids::TurnId;
@@ -21,6 +22,8 @@ pub struct Session {
     pub bot_user: Map<String, Value>,
     /// Where a script waits for an answer; only scripts read it.
     pub dialog: Option<Box<Value>>,
+    /// Texts that wait to be answered with the next turn's. They outlive the session's end.
+    pub merged: Vec<String>,
 }
 
 /// As it is stored. Keys of a later release are dropped: they belong to a bot kind that this one
@@ -32,6 +35,11 @@ struct Stored {
     bot_user: Map<String, Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dialog: Option<Box<Value>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    merged: Vec<String>,
+    /// It began with a turn that did not run: the next that does is its first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unseen: bool,
 }
 
 /// How the session of a turn is found.
@@ -49,22 +57,48 @@ pub struct Rules {
 /// The session that a turn belongs to. Empty, unreadable or expired state begins a new one.
 pub fn open(stored: &[u8], rules: Rules) -> Session {
     let ended = rules.wants_new || rules.idle > rules.timeout;
-    let kept = serde_json::from_slice::<Stored>(stored).ok().filter(|_| !ended);
-    match kept {
-        Some(Stored { id, bot_user, dialog }) => Session { id, is_new: false, bot_user, dialog },
-        None => {
-            Session { id: rules.turn.to_string(), is_new: true, bot_user: Map::new(), dialog: None }
+    match serde_json::from_slice::<Stored>(stored).ok() {
+        Some(Stored { id, bot_user, dialog, merged, unseen }) if !ended => {
+            Session { id, is_new: unseen, bot_user, dialog, merged }
         }
+        kept => Session {
+            id: rules.turn.to_string(),
+            is_new: true,
+            bot_user: Map::new(),
+            dialog: None,
+            merged: kept.map(|kept| kept.merged).unwrap_or_default(),
+        },
     }
+}
+
+/// The state of a turn that is given up: the texts that waited for it go with it, for they may be why.
+pub fn without_texts(stored: &Bytes) -> Bytes {
+    match serde_json::from_slice::<Stored>(stored) {
+        Ok(kept) if !kept.merged.is_empty() => to_bytes(&Stored { merged: Vec::new(), ..kept }),
+        Ok(_) | Err(_) => stored.clone(),
+    }
+}
+
+fn to_bytes(stored: &Stored) -> Bytes {
+    serde_json::to_vec(stored).expect("invariant: maps of strings are JSON").into()
 }
 
 impl Session {
     /// The bytes to store.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> Bytes {
+        to_bytes(&self.stored(false))
+    }
+
+    /// The bytes to store after a turn that did not run.
+    pub fn to_bytes_unseen(&self) -> Bytes {
+        to_bytes(&self.stored(self.is_new))
+    }
+
+    fn stored(&self, unseen: bool) -> Stored {
         let mut bot_user = self.bot_user.clone();
         bot_user.retain(|key, _| key != LAST_MESSAGE && key != SESSION_ID);
-        let stored = Stored { id: self.id.clone(), bot_user, dialog: self.dialog.clone() };
-        serde_json::to_vec(&stored).expect("invariant: maps of strings are JSON")
+        let (id, dialog) = (self.id.clone(), self.dialog.clone());
+        Stored { id, bot_user, dialog, merged: self.merged.clone(), unseen }
     }
 
     /// `context.session.BotUserSession` as bots see it: with the whole request body at
@@ -94,9 +128,14 @@ mod tests {
         Rules { turn: turn(2), idle, timeout: TIMEOUT, wants_new }
     }
 
-    fn stored() -> Vec<u8> {
+    fn session() -> Session {
         let bot_user = json!({"cart": [1]}).as_object().cloned().unwrap();
-        Session { id: turn(1).to_string(), is_new: false, bot_user, dialog: None }.to_bytes()
+        let (id, merged) = (turn(1).to_string(), Vec::new());
+        Session { id, is_new: false, bot_user, dialog: None, merged }
+    }
+
+    fn stored() -> Bytes {
+        session().to_bytes()
     }
 
     #[test]
@@ -105,14 +144,38 @@ mod tests {
             (stored(), TIMEOUT, false, false),
             (stored(), TIMEOUT + Duration::from_millis(1), false, true),
             (stored(), Duration::ZERO, true, true),
-            (Vec::new(), Duration::ZERO, false, true),
-            (b"garbage".to_vec(), Duration::ZERO, false, true),
+            (Bytes::new(), Duration::ZERO, false, true),
+            ("garbage".into(), Duration::ZERO, false, true),
         ];
         for (bytes, idle, wants_new, is_new) in table {
             let session = open(&bytes, rules(idle, wants_new));
             assert_eq!(session.is_new, is_new, "{idle:?} {wants_new}");
             assert_eq!(session.bot_user.is_empty(), is_new);
             assert_eq!(session.id, turn(if is_new { 2 } else { 1 }).to_string());
+        }
+    }
+
+    #[test]
+    fn texts_that_wait_outlive_a_session_and_go_with_a_turn_that_is_given_up() {
+        let merged = vec!["a".to_owned(), "b".to_owned()];
+        let kept = Session { merged: merged.clone(), ..session() }.to_bytes();
+        for (idle, is_new) in [(Duration::ZERO, false), (TIMEOUT * 2, true)] {
+            let opened = open(&kept, rules(idle, false));
+            assert_eq!((opened.is_new, &opened.merged), (is_new, &merged));
+        }
+        assert_eq!(without_texts(&kept), stored());
+        for other in [stored(), Bytes::new(), "garbage".into()] {
+            assert_eq!(without_texts(&other), other);
+        }
+    }
+
+    #[test]
+    fn a_session_that_began_with_a_turn_that_did_not_run_is_new_to_the_next() {
+        for is_new in [true, false] {
+            let unseen = Session { is_new, ..session() }.to_bytes_unseen();
+            let opened = open(&unseen, rules(Duration::ZERO, false));
+            assert_eq!(opened.is_new, is_new);
+            assert!(!open(&opened.to_bytes(), rules(Duration::ZERO, false)).is_new);
         }
     }
 

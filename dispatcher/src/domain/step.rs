@@ -7,7 +7,7 @@ use shared::registry::Bot;
 use shared::wire::v1::TaskEnd;
 
 use super::overrides::{self, Spoken};
-use super::render::{Reader, render};
+use super::render::{Reader, render, render_aside};
 use super::session::Session;
 
 /// How a bot's run ended.
@@ -61,9 +61,32 @@ pub fn after(ran: Ran, opened: &Session, error_message: &str, reader: Reader<'_>
         detail,
         reply: rendered.reply,
         deliveries: rendered.deliveries,
-        state: session.to_bytes().into(),
+        state: session.to_bytes(),
         parked: None,
         wider,
+    }
+}
+
+/// What a refused message is answered with, unless the channel has its own words (key `rejected`).
+pub const BUSY: &str =
+    "Your last message is still being answered. Please send this one again after that.";
+
+/// The step of a turn that did not run because of others of its conversation. Those of which another answers
+/// say nothing, unless the channel has words for it.
+pub fn aside(outcome: Outcome, state: Bytes, reader: Reader<'_>) -> Step {
+    let word = outcome.as_str();
+    let usual = if outcome == Outcome::Rejected { BUSY } else { "" };
+    let says = !usual.is_empty() || reader.overrides.get(word).is_some();
+    let messages = Vec::from_iter(says.then(|| Spoken::keyed(word, usual)));
+    let rendered = render_aside(&messages, word, reader);
+    Step {
+        outcome,
+        detail: String::new(),
+        reply: rendered.reply,
+        deliveries: rendered.deliveries,
+        state,
+        parked: None,
+        wider: Vec::new(),
     }
 }
 
@@ -97,7 +120,10 @@ pub fn instead_of(refused: Outcome) -> Instead {
         Outcome::BotFailed
         | Outcome::BotTimedOut
         | Outcome::BotUnavailable
-        | Outcome::ResultRefused => Instead::Park,
+        | Outcome::ResultRefused
+        | Outcome::Merged
+        | Outcome::Superseded
+        | Outcome::Rejected => Instead::Park,
         Outcome::Parked => Instead::Stray,
     }
 }

@@ -17,6 +17,7 @@ fn opened() -> Session {
         is_new: false,
         bot_user,
         dialog: None,
+        merged: Vec::new(),
     }
 }
 
@@ -62,6 +63,25 @@ fn a_channel_has_words_of_its_own_for_an_error_and_for_what_has_a_key() {
 }
 
 #[test]
+fn a_turn_that_did_not_run_is_told_why_and_may_have_the_channels_words() {
+    let own: Overrides = serde_json::from_value(json!({"merged": "Noted."})).unwrap();
+    let (user, bot): (UserId, BotId) = ("ann".into(), "st-1".into());
+    let (mode, compatibility) = (Mode::Async, Compatibility::default());
+    let told = |outcome, overrides: &Overrides| {
+        let reader = Reader { user: &user, bot: &bot, mode, compatibility, overrides };
+        let step = aside(outcome, "state".into(), reader);
+        assert_eq!((step.outcome, step.state.as_ref()), (outcome, b"state".as_slice()));
+        let answer: Value = serde_json::from_slice(&step.reply).unwrap();
+        assert_eq!(answer["outcome"], outcome.as_str());
+        (answer["text"].clone(), step.deliveries.len())
+    };
+    assert_eq!(told(Outcome::Merged, &Overrides::NONE), (json!([]), 0));
+    assert_eq!(told(Outcome::Merged, &own), (json!("Noted."), 1));
+    assert_eq!(told(Outcome::Superseded, &own), (json!([]), 0));
+    assert_eq!(told(Outcome::Rejected, &own), (json!(BUSY), 1));
+}
+
+#[test]
 fn a_parked_turn_keeps_its_job_and_the_stored_state_and_posts_nothing() {
     let step = with_reader(Mode::Async, Compatibility::default(), |reader| {
         park("why".into(), "as it was".into(), "sealed".into(), reader)
@@ -82,6 +102,9 @@ fn what_is_refused_falls_back_step_by_step_and_ends() {
         (Outcome::BotUnavailable, Instead::Park),
         (Outcome::ResultRefused, Instead::Park),
         (Outcome::Parked, Instead::Stray),
+        (Outcome::Merged, Instead::Park),
+        (Outcome::Superseded, Instead::Park),
+        (Outcome::Rejected, Instead::Park),
     ];
     assert_eq!(table.map(|(outcome, _)| outcome), Outcome::ALL);
     for (outcome, expected) in table {

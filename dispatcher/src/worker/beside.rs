@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use shared::broker::Broker;
 use shared::domain::ids::{BotId, ConversationId};
+use shared::domain::turn::Turn;
 use shared::registry::{self, Channel, RegistryStore};
 use shared::store::Turns;
 use tokio::sync::mpsc;
@@ -12,7 +13,6 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Work;
 use crate::bots::{self, Bot, Subject};
 use crate::domain::overrides::Spoken;
 use crate::domain::session::Session;
@@ -65,7 +65,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
     /// What the turn's shadow is to get, if it has one.
     pub(super) fn shadowed(
         &self,
-        work: &Work,
+        turn: &Arc<Turn>,
         (bot, channel): (&registry::Bot, &Arc<Channel>),
         conversation: ConversationId,
         (opened, ran): (&Session, &Ran),
@@ -73,7 +73,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         let Ran::Well { messages, .. } = ran else { return None };
         let shadow = self.beside(bot.beside.shadow.as_ref()?)?;
         let subject = Subject {
-            turn: Arc::clone(&work.turn),
+            turn: Arc::clone(turn),
             conversation,
             bot: shadow,
             channel: Arc::clone(channel),

@@ -15,6 +15,7 @@ use super::find::Found;
 use super::run::Done;
 use super::{Halt, Work};
 use crate::bots::Bot;
+use crate::domain::session;
 use crate::domain::step::{self, Instead, Ran, SecondLook, Step};
 use crate::room::Room;
 
@@ -131,7 +132,7 @@ fn instead(work: &Work, based_on: &Conversation, done: &mut Done, why: &str) -> 
             Some(step::after(ran, &done.opened, &done.error_message, reader))
         }
         Instead::Park => {
-            let state = based_on.session.state.clone();
+            let state = session::without_texts(&based_on.session.state);
             Some(step::park(why.to_owned(), state, work.sealed.clone(), reader))
         }
         Instead::Stray => None,

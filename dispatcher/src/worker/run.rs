@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use shared::broker::Broker;
 use shared::domain::ids::{BotId, ConversationId};
 use shared::domain::outcome::Outcome;
+use shared::domain::turn::Turn;
 use shared::domain::wider::Kept;
 use shared::lanes::Run;
 use shared::lanes::permits::Permit;
@@ -22,6 +23,7 @@ use super::danger::Right;
 use super::{Halt, Memory, Work};
 use crate::bots::{self, Bot, BotError, Out, Subject, TurnContext};
 use crate::breakers::Ticket;
+use crate::domain::merge;
 use crate::domain::render::Reader;
 use crate::domain::session::{self, Session};
 use crate::domain::step::{self, Ran, Step};
@@ -56,6 +58,8 @@ struct Parties {
 
 /// Who is to try, with what.
 struct Try {
+    /// As the bot hears it.
+    turn: Arc<Turn>,
     bot: Arc<registry::Bot>,
     channel: Arc<Channel>,
     conversation: ConversationId,
@@ -133,19 +137,17 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             let why = "its bot or its channel is not in the registry";
             return Ok(self.parked(work, conversation, why));
         };
-        let mut opened = session::open(
-            &conversation.session.state,
-            session::Rules {
-                turn: work.turn.id,
-                idle: conversation.idle,
-                timeout: parties.bot.session_timeout,
-                wants_new: work.turn.new_session,
-            },
-        );
+        let mut opened = open(work, conversation, &parties.bot);
+        let before = std::mem::take(&mut opened.merged);
+        let turn = match before[..] {
+            [] => Arc::clone(&work.turn),
+            _ => Arc::new(merge::joined(&work.turn, &before)),
+        };
         let conversation_id = conversation.id;
         let bot = self.stand_in(&parties.bot, conversation_id);
         let time = self.time_of(&parties.bot);
         let try_of = |bot, session, time| Try {
+            turn: Arc::clone(&turn),
             bot,
             channel: Arc::clone(&parties.channel),
             conversation: conversation_id,
@@ -175,11 +177,14 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         }
         let Tried { ran, took, spent, .. } = tried;
         let parts = (&*parties.bot, &parties.channel);
-        let shadowed = self.shadowed(work, parts, conversation_id, (&opened, &ran));
+        let shadowed = self.shadowed(&turn, parts, conversation_id, (&opened, &ran));
         let error_message = parties.bot.error_message.clone();
         let channel = Some(parties.channel);
         let reader = Done::reader(work, channel.as_deref());
-        let step = step::after(ran, &opened, &error_message, reader);
+        let mut step = step::after(ran, &opened, &error_message, reader);
+        if !before.is_empty() && step.detail.is_empty() {
+            step.detail = format!("answers {} messages before it, too", before.len());
+        }
         let queued = self.queued(work).saturating_sub(took);
         self.metrics.queue_seconds.observe(queued.as_secs_f64());
         Ok(Done { step, opened, error_message, channel, took, queued, spent, shadowed })
@@ -207,11 +212,11 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         let Some(ticket) = self.breakers.admit(&this.bot.id) else {
             return Ok(Attempted::Ran(tried));
         };
-        let Try { bot, channel, conversation, session, time } = this;
+        let Try { turn, bot, channel, conversation, session, time } = this;
         let (trace, mut span) = self.tracer.child("bot", Kind::Client, work.trace, &self.entropy);
         span.text("switchhook.bot.id", &bot.id);
         let subject = Subject {
-            turn: Arc::clone(&work.turn),
+            turn,
             conversation,
             bot: Arc::clone(&bot),
             channel,
@@ -226,7 +231,8 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             span.fail();
         }
         drop(span);
-        tried.spent = Some(Spent { own: work.behind + tried.took, waited });
+        let own = work.behind + memory.paused + tried.took;
+        tried.spent = Some(Spent { own, waited });
         self.metrics.bot_seconds.observe(tried.took.as_secs_f64());
         self.judge(&bot.id, ticket, &tried, time);
         Ok(Attempted::Ran(tried))
@@ -348,37 +354,26 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         }
     }
 
-    fn parked(&self, work: &Work, conversation: &Conversation, why: &str) -> Done {
-        tracing::error!(reason = why, "a turn is given up and parked");
-        let channel = self.channel(work);
-        let state = conversation.session.state.clone();
-        let reader = Done::reader(work, channel.as_deref());
-        Done {
-            step: step::park(why.to_owned(), state, work.sealed.clone(), reader),
-            opened: Session {
-                id: String::new(),
-                is_new: true,
-                bot_user: serde_json::Map::new(),
-                dialog: None,
-            },
-            error_message: registry::Bot::ERROR_MESSAGE.to_owned(),
-            channel,
-            took: Duration::ZERO,
-            queued: self.queued(work),
-            spent: None,
-            shadowed: None,
-        }
-    }
-
     /// The turn's channel, as far as it is known.
     pub(super) fn channel(&self, work: &Work) -> Option<Arc<Channel>> {
         self.registry.get().channels.get(&work.turn.channel).cloned()
     }
 
-    fn queued(&self, work: &Work) -> Duration {
+    pub(super) fn queued(&self, work: &Work) -> Duration {
         let ms = self.clock.unix_ms().saturating_sub(work.turn.id.unix_ms());
         Duration::from_millis(ms)
     }
+}
+
+/// The session that a turn belongs to.
+pub(super) fn open(work: &Work, conversation: &Conversation, bot: &registry::Bot) -> Session {
+    let rules = session::Rules {
+        turn: work.turn.id,
+        idle: conversation.idle,
+        timeout: bot.session_timeout,
+        wants_new: work.turn.new_session,
+    };
+    session::open(&conversation.session.state, rules)
 }
 
 impl Ran {

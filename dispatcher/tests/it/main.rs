@@ -18,4 +18,5 @@ mod served;
 mod sessions;
 mod strays;
 mod support;
+mod while_busy;
 mod wider;

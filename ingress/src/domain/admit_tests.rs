@@ -20,6 +20,7 @@ pub(crate) fn channel(client: &str) -> Channel {
         deadline: Channel::DEADLINE,
         compatibility: Compatibility::default(),
         overrides: Overrides::NONE,
+        while_busy: shared::registry::WhileBusy::Queue,
         rate: Rate::default(),
     }
 }

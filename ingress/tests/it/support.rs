@@ -245,6 +245,7 @@ async fn register(store: &Sqlite, setup: &Setup) {
             deadline: setup.deadline,
             compatibility: Compatibility::default(),
             overrides: Overrides::NONE,
+            while_busy: shared::registry::WhileBusy::Queue,
             rate: setup.rate,
         };
         store.add_channel(&channel).await.unwrap();

@@ -17,16 +17,25 @@ pub enum Outcome {
     ResultRefused = 5,
     /// Given up: see the reason. Parking ends the turn's place in the order.
     Parked = 6,
+    /// Not run: its text was answered with that of a later message.
+    Merged = 7,
+    /// Not run: a later message was answered instead.
+    Superseded = 8,
+    /// Not run: it came while an earlier message was being answered.
+    Rejected = 9,
 }
 
 impl Outcome {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Answered,
         Self::BotFailed,
         Self::BotTimedOut,
         Self::BotUnavailable,
         Self::ResultRefused,
         Self::Parked,
+        Self::Merged,
+        Self::Superseded,
+        Self::Rejected,
     ];
 
     pub const fn code(self) -> i16 {
@@ -35,6 +44,11 @@ impl Outcome {
 
     pub fn from_code(code: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|outcome| outcome.code() == code)
+    }
+
+    /// Whether it was settled without a run because of other messages of its conversation.
+    pub const fn is_aside(self) -> bool {
+        matches!(self, Self::Merged | Self::Superseded | Self::Rejected)
     }
 
     /// The label in metrics and the word in listings.
@@ -46,6 +60,9 @@ impl Outcome {
             Self::BotUnavailable => "bot_unavailable",
             Self::ResultRefused => "result_refused",
             Self::Parked => "parked",
+            Self::Merged => "merged",
+            Self::Superseded => "superseded",
+            Self::Rejected => "rejected",
         }
     }
 }

@@ -12,7 +12,7 @@ use url::Url;
 use super::beside::BesideSpec;
 use super::{
     Bot, Channel, Compatibility, ConnectorLogic, Endpoint, HttpLogic, Logic, Overrides, Peer, Rate,
-    ScriptLogic, TokenRules,
+    ScriptLogic, TokenRules, WhileBusy,
 };
 use crate::domain::retry::{Policy, Spacing};
 
@@ -93,6 +93,9 @@ pub struct ChannelSpec {
     rate_burst: u32,
     #[serde(default, skip_serializing_if = "Overrides::is_empty")]
     overrides: Overrides,
+    /// Missing for `queue`. A word of a later release counts as that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    while_busy: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -204,6 +207,8 @@ impl ChannelSpec {
             rate_per_second: channel.rate.per_second,
             rate_burst: channel.rate.burst,
             overrides: channel.overrides.clone(),
+            while_busy: (channel.while_busy != WhileBusy::Queue)
+                .then(|| channel.while_busy.to_string()),
         }
     }
 
@@ -235,6 +240,10 @@ impl ChannelSpec {
 
     pub fn overrides(&self) -> Overrides {
         self.overrides.clone()
+    }
+
+    pub fn while_busy(&self) -> WhileBusy {
+        self.while_busy.as_deref().and_then(WhileBusy::parse).unwrap_or_default()
     }
 
     pub fn rate(&self) -> Rate {

@@ -30,6 +30,7 @@ fn channel(endpoint: Option<Endpoint>) -> Channel {
         deadline: Duration::from_secs(3),
         compatibility: Compatibility { single_as_string: false, escape_templates: true },
         overrides: serde_json::from_str(OVERRIDES).unwrap(),
+        while_busy: WhileBusy::Merge(Duration::from_millis(750)),
         rate: Rate { per_second: 3, burst: 4 },
     }
 }
@@ -58,6 +59,7 @@ fn an_endpoint_comes_back_with_each_kind_of_schedule_and_without_secrets_in_the_
         assert_eq!((back.permits, back.deadline), (7, Duration::from_millis(1_234)));
         assert_eq!(spec.compatibility(), channel.compatibility);
         assert_eq!(spec.overrides(), channel.overrides);
+        assert_eq!(spec.while_busy(), channel.while_busy);
         assert_eq!((spec.rate(), spec.deadline()), (channel.rate, channel.deadline));
     }
 }

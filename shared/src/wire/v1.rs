@@ -47,16 +47,27 @@ struct SyncBody<'a> {
     text: Text<'a>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     end: Option<&'a TaskEnd>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a str>,
 }
 
 /// The body of a synchronous answer: `{"text":"…"}` for one message where the channel says so, else
 /// `{"text":["…",…]}`.
 pub fn sync_body(texts: &[String], single_as_string: bool, end: Option<&TaskEnd>) -> Bytes {
-    let text = match texts {
+    to_bytes(&SyncBody { text: text(texts, single_as_string), end, outcome: None })
+}
+
+/// The same for a message that was not answered by itself: `outcome` says why.
+pub fn aside_body(texts: &[String], single_as_string: bool, outcome: &str) -> Bytes {
+    let text = text(texts, single_as_string);
+    to_bytes(&SyncBody { text, end: None, outcome: Some(outcome) })
+}
+
+fn text(texts: &[String], single_as_string: bool) -> Text<'_> {
+    match texts {
         [one] if single_as_string => Text::One(one),
         many => Text::Many(many),
-    };
-    to_bytes(&SyncBody { text, end })
+    }
 }
 
 #[derive(Serialize)]
@@ -90,6 +101,14 @@ mod tests {
         assert_eq!(body(&["a"], false, None), r#"{"text":["a"]}"#);
         assert_eq!(body(&["a", "b"], true, None), r#"{"text":["a","b"]}"#);
         assert_eq!(body(&[], true, None), r#"{"text":[]}"#);
+    }
+
+    #[test]
+    fn a_message_that_was_not_answered_by_itself_is_told_so() {
+        let aside = aside_body(&[], true, "merged");
+        assert_eq!(aside, r#"{"text":[],"outcome":"merged"}"#);
+        let aside = aside_body(&["wait".to_owned()], true, "rejected");
+        assert_eq!(aside, r#"{"text":"wait","outcome":"rejected"}"#);
     }
 
     #[test]

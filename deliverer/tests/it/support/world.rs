@@ -135,6 +135,7 @@ impl<P: Pair> World<P> {
             deadline: Channel::DEADLINE,
             compatibility: Compatibility::default(),
             overrides: Overrides::NONE,
+            while_busy: shared::registry::WhileBusy::Queue,
             rate: Rate::default(),
         };
         self.store.add_channel(&channel).await.unwrap();

@@ -289,6 +289,7 @@ fn channel(row: &Row, vault: &Vault) -> Result<Channel, RegistryError> {
         deadline: spec.deadline(),
         compatibility: spec.compatibility(),
         overrides: spec.overrides(),
+        while_busy: spec.while_busy(),
         rate: spec.rate(),
     })
 }

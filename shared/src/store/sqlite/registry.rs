@@ -254,6 +254,7 @@ fn channel(row: &Row<'_>, vault: &Vault) -> rusqlite::Result<Decided<Channel>> {
             deadline: spec.deadline(),
             compatibility: spec.compatibility(),
             overrides: spec.overrides(),
+            while_busy: spec.while_busy(),
             rate: spec.rate(),
         })
     };

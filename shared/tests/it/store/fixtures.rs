@@ -229,6 +229,7 @@ pub(super) fn synchronous(channel: &ChannelId, bot: &BotId, client: &ClientId) -
         deadline: Channel::DEADLINE,
         compatibility: Compatibility::default(),
         overrides: Overrides::NONE,
+        while_busy: shared::registry::WhileBusy::Queue,
         rate: Rate::default(),
     }
 }
