@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::Postgres;
-use super::pool::Held;
+use super::pool::{DEADLINE, Held};
+use super::{Postgres, within};
 use crate::store::StoreError;
 
 /// One set of partitions on the broker.
@@ -64,13 +64,12 @@ const LONG_GONE: &str = "delete from room where until < clock_timestamp() - inte
 impl Postgres {
     /// The present set; `partitions` make the first one where there has been none.
     pub async fn generation(&self, partitions: u16) -> Result<Generation, StoreError> {
-        let held = self.0.pools.calm.get().await?;
-        let work = async {
-            held.execute(FIRST, &[&1_i32, &i32::from(partitions)]).await?;
-            Ok(read(&held.query_one(READ, &[]).await?)?.0)
-        };
-        let result = work.await;
-        held.settle(result)
+        within(DEADLINE, async {
+            let mut held = self.0.pools.calm.get().await?;
+            let result = first(&mut held, partitions).await;
+            held.settle(result)
+        })
+        .await
     }
 
     /// A process is at work, and may be for so long without being heard of; answers with the present set.
@@ -80,41 +79,42 @@ impl Postgres {
         name: &str,
         lasts: Duration,
     ) -> Result<Generation, StoreError> {
-        let mut held = self.0.pools.calm.get().await?;
-        let result = arrive(&mut held, process, name, millis(lasts)).await;
-        held.settle(result)
+        within(DEADLINE, async {
+            let mut held = self.0.pools.calm.get().await?;
+            let result = arrive(&mut held, process, name, millis(lasts)).await;
+            held.settle(result)
+        })
+        .await
     }
 
     /// The same of one that has come before. Nothing is kept of one that was taken for gone.
     pub async fn stay(&self, process: Uuid, lasts: Duration) -> Result<Generation, StoreError> {
-        let mut held = self.0.pools.calm.get().await?;
-        let result = stay(&mut held, process, millis(lasts)).await;
-        held.settle(result)
+        within(DEADLINE, async {
+            let mut held = self.0.pools.calm.get().await?;
+            let result = stay(&mut held, process, millis(lasts)).await;
+            held.settle(result)
+        })
+        .await
     }
 
     /// A process does nothing any more.
     pub async fn leave(&self, process: Uuid) -> Result<(), StoreError> {
-        let held = self.0.pools.calm.get().await?;
-        let work = async {
-            held.execute(LEFT, &[&process]).await?;
-            Ok(())
-        };
-        let result = work.await;
-        held.settle(result)
+        within(DEADLINE, async {
+            let mut held = self.0.pools.calm.get().await?;
+            let result = leave(&mut held, process).await;
+            held.settle(result)
+        })
+        .await
     }
 
     /// What stands; `None` where no process has ever come.
     pub async fn standing(&self) -> Result<Option<Standing>, StoreError> {
-        let held = self.0.pools.calm.get().await?;
-        let work = async {
-            let Some(row) = held.query_opt(READ, &[]).await? else { return Ok(None) };
-            let (generation, arrivals) = read(&row)?;
-            let rooms = held.query(ROOMS, &[]).await?;
-            let rooms = rooms.iter().map(present).collect::<Result<_, _>>()?;
-            Ok(Some(Standing { generation, rooms, arrivals }))
-        };
-        let result = work.await;
-        held.settle(result)
+        within(DEADLINE, async {
+            let mut held = self.0.pools.calm.get().await?;
+            let result = standing(&mut held).await;
+            held.settle(result)
+        })
+        .await
     }
 
     /// Makes the next set, of so many partitions, unless a process may be at work or has come since `seen`.
@@ -125,10 +125,31 @@ impl Postgres {
         partitions: u16,
         gone: bool,
     ) -> Result<Option<Generation>, StoreError> {
-        let mut held = self.0.pools.calm.get().await?;
-        let result = renumber(&mut held, seen, partitions, gone).await;
-        held.settle(result)
+        within(DEADLINE, async {
+            let mut held = self.0.pools.calm.get().await?;
+            let result = renumber(&mut held, seen, partitions, gone).await;
+            held.settle(result)
+        })
+        .await
     }
+}
+
+async fn first(client: &mut Held, partitions: u16) -> Result<Generation, StoreError> {
+    client.execute(FIRST, &[&1_i32, &i32::from(partitions)]).await?;
+    Ok(read(&client.query_one(READ, &[]).await?)?.0)
+}
+
+async fn leave(client: &mut Held, process: Uuid) -> Result<(), StoreError> {
+    client.execute(LEFT, &[&process]).await?;
+    Ok(())
+}
+
+async fn standing(client: &mut Held) -> Result<Option<Standing>, StoreError> {
+    let Some(row) = client.query_opt(READ, &[]).await? else { return Ok(None) };
+    let (generation, arrivals) = read(&row)?;
+    let rooms = client.query(ROOMS, &[]).await?;
+    let rooms = rooms.iter().map(present).collect::<Result<_, _>>()?;
+    Ok(Some(Standing { generation, rooms, arrivals }))
 }
 
 async fn arrive(

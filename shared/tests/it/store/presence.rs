@@ -100,12 +100,20 @@ async fn a_lease_that_is_renewed_and_a_change_never_both_succeed(h: Engine) {
             .await
             .unwrap();
         let seen = store.standing().await.unwrap().unwrap();
+        // One of them begins later, and now and then much later.
+        let wait = Duration::from_micros(n * n * 10);
+        let (first, second) =
+            if n % 2 == 0 { (Duration::ZERO, wait) } else { (wait, Duration::ZERO) };
+        let partitions = if seen.generation.partitions == 16 { 8 } else { 16 };
         let (heard, moved) = tokio::join!(
             async {
-                tokio::time::sleep(Duration::from_micros(n * 50)).await;
+                tokio::time::sleep(first).await;
                 store.stay(me, LONG).await.unwrap()
             },
-            store.renumber(&seen, if n % 2 == 0 { 8 } else { 16 }, false)
+            async {
+                tokio::time::sleep(second).await;
+                store.renumber(&seen, partitions, false).await
+            }
         );
         if let Some(made) = moved.unwrap() {
             assert_eq!(heard, made, "it knows at once");
