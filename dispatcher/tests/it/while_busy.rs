@@ -197,7 +197,7 @@ async fn what_is_more_than_its_text_and_what_begins_anew_is_not_merged_away() {
 async fn a_run_that_fails_takes_what_was_merged_with_it() {
     let world = World::new().await;
     let merge = channel(&world, WhileBusy::Merge(WINDOW)).await;
-    let bot = Scripted::new(|text, _| if text.contains("b") { Do::Fail } else { Do::Append });
+    let bot = Scripted::new(|text, _| if text.contains('b') { Do::Fail } else { Do::Append });
     let _dispatcher = world.dispatcher(&bot).await;
     let (a, b) = (say(&world, &merge, "a").await, say(&world, &merge, "b").await);
     let expected = [(json!([]), "merged"), (json!(SORRY), "bot_failed")];
