@@ -157,7 +157,9 @@ export async function more({ ann, dev, screens, clerk, web, press, follow, fill,
   return [
     ["talk", `${web}/talk`], ["turns", "/turns"], ["turn", one], ["turn-erased", turn], ["deliveries", "/deliveries"],
     ["deliveries-parked", "/deliveries?state=parked"], ["erase", `${hook}/erase`], ["redrive", `${hook}/redrive`],
-    ["channel-async", hook], ["replays", "/replays"], ["replay", replay], ["replay-new", "/replays/new"],
+    ["channel-async", hook], ["analytics", `/analytics?channel=${id}`],
+    ["analytics-days", `/analytics?channel=${web.split("/").pop()}&range=8d`],
+    ["replays", "/replays"], ["replay", replay], ["replay-new", "/replays/new"],
     ["replay-count", `/replays/new?channel=${id}&from=2020-01-01T00:00&to=2099-12-31T23:59`],
     ["channel-own", greeters[1]], ["channel-own-edit", `${greeters[1]}/edit`],
   ];

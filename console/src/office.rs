@@ -4,6 +4,7 @@
 //! running `up` that holds them, through the socket in its data folder.
 
 pub mod actor;
+pub mod analytics;
 pub mod apply;
 pub mod apps;
 pub mod back;

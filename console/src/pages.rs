@@ -1,6 +1,7 @@
 //! The web pages, on the console's own listener. They only translate: the office decides. `table` lists every
 //! page with the right that it needs; pages are data (`ui`) that templates render and escape.
 
+mod analytics;
 mod approvals;
 mod apps;
 mod ask;

@@ -8,7 +8,7 @@
 mod error;
 mod group;
 mod lock;
-mod migrate;
+pub(crate) mod migrate;
 mod readers;
 mod writer;
 

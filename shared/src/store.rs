@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod postgres;
 pub mod replay;
 pub mod sqlite;
+pub mod tally;
 mod text;
 mod upkeep;
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::handlers::{Parent, Whom, Why};
 use super::table::{Action, Answer, BASE, Body, ROUTES, Route, Shape};
 use crate::office::actor::Scope;
+use crate::office::analytics::AnalyticsView;
 use crate::office::apps::{AppPatch, Rotation};
 use crate::office::drafts::{AppDraft, BotDraft, ChannelDraft};
 use crate::office::exchange::{Association, Document, Imported, PlaceholderView};
@@ -86,6 +87,7 @@ fn parameters(route: &Route) -> Vec<Value> {
             }
             "state" if counts => json!({"type": "string", "enum": ["delivered", "parked"]}),
             "state" => json!({"type": "string", "enum": ["waiting", "delivered", "parked"]}),
+            "range" => json!({"type": "string", "enum": ["24h", "72h", "8d"], "default": "24h"}),
             "from_ms" | "to_ms" => json!({"type": "integer", "minimum": 0}),
             _ => text.clone(),
         };
@@ -234,6 +236,7 @@ fn shape_schema(shape: Shape, schemas: &mut SchemaGenerator) -> Value {
         Shape::Turn => schemas.subschema_for::<TurnView>(),
         Shape::WholeTurn => schemas.subschema_for::<WholeTurnView>(),
         Shape::Delivery => schemas.subschema_for::<DeliveryView>(),
+        Shape::Analytics => schemas.subschema_for::<AnalyticsView>(),
         Shape::Replay => schemas.subschema_for::<ReplayView>(),
         Shape::Rows => {
             return json!({

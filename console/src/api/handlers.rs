@@ -206,6 +206,7 @@ async fn of_ledger<S: Store>(
             let message = call.parts.get(1).map_or("", String::as_str);
             told(desk.resend(actor, call.id(), message).await)
         }
+        Action::Analytics => told(desk.analytics(actor, call.id(), call.word("range")).await),
         Action::ListReplays => Ok(page::ready(&desk.replays(actor, after, limit).await?)),
         Action::AddReplay => told(desk.add_replay(actor, &call.body()?).await),
         Action::GetReplay => told(desk.replay(actor, call.id()).await),

@@ -76,6 +76,7 @@ pub enum Shape {
     WholeTurn,
     Delivery,
     Replay,
+    Analytics,
     Rows,
     OpenApi,
 }
@@ -135,6 +136,7 @@ pub enum Action {
     AddReplay,
     GetReplay,
     CancelReplay,
+    Analytics,
 }
 
 impl Action {
@@ -232,6 +234,7 @@ routes! {
     AddReplay POST "/replays" Operate Replay Made(Shape::Replay), &[], "Send the deliveries of a channel that were settled in a range of time again, in their old order at the end of their conversations";
     GetReplay GET "/replays/{replay}" Read - One(Shape::Replay), &[], "Show how far a replay is";
     CancelReplay POST "/replays/{replay}/cancel" Operate - One(Shape::Replay), &[], "Stop a replay; what it has sent stays sent";
+    Analytics GET "/channels/{channel}/analytics" Read - One(Shape::Analytics), &["range"], "A channel's messages, users, outcomes, latency and deliveries over time: range=24h (as is usual), 72h or 8d";
 }
 
 impl Route {

@@ -191,9 +191,8 @@ fn too_many() -> Problem {
 }
 
 fn too_wide() -> Problem {
-    let words = format!(
-        "the range: more than {SEEN} deliveries of all channels were settled in it; take a part of it"
-    );
+    let words =
+        format!("the range: more than {SEEN} deliveries were settled in it; take a part of it");
     Problem::invalid(words)
 }
 

@@ -153,8 +153,11 @@ pub(super) fn page<B: Broker, S: Store>(
     blocks.extend(decisions(ask, view).map(Block::Card));
     let bot = book.registry.bots.get(&view.bot_id.as_str().into());
     let bot = bot.map_or(view.bot_id.as_str(), |bot| &bot.name);
-    let mut actions =
-        vec![Link::new(query("/turns", &[("channel", &view.webhook_id)]), "Conversations")];
+    let of = [("channel", view.webhook_id.as_str())];
+    let mut actions = vec![
+        Link::new(query("/turns", &of), "Conversations"),
+        Link::new(query("/analytics", &of), "Analytics"),
+    ];
     if view.mode == "async" {
         let of = [("channel", view.webhook_id.as_str())];
         actions.push(Link::new(query("/deliveries", &of), "Deliveries"));

@@ -11,7 +11,7 @@ use crate::office::sessions::SignedIn;
 use crate::room::Room;
 
 /// Section, path, words.
-pub(super) const NAVIGATION: [(&str, &str, &str); 10] = [
+pub(super) const NAVIGATION: [(&str, &str, &str); 11] = [
     ("home", "/", "Overview"),
     ("bots", "/bots", "Bots"),
     ("channels", "/channels", "Channels"),
@@ -19,6 +19,7 @@ pub(super) const NAVIGATION: [(&str, &str, &str); 10] = [
     ("approvals", "/approvals", "Approvals"),
     ("turns", "/turns", "Conversations"),
     ("deliveries", "/deliveries", "Deliveries"),
+    ("analytics", "/analytics", "Analytics"),
     ("people", "/operators", "Operators"),
     ("tokens", "/tokens", "API tokens"),
     ("audit", "/audit", "Audit log"),

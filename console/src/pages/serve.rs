@@ -20,7 +20,8 @@ use super::sign_in::{self, Door};
 use super::table::{PAGES, PageRoute, Right, To};
 use super::ui::Frame;
 use super::{
-    approvals, apps, assets, bots, channels, exchange, home, ledger, people, replays, talk, wizard,
+    analytics, approvals, apps, assets, bots, channels, exchange, home, ledger, people, replays,
+    talk, wizard,
 };
 use crate::api::{self, Reply};
 use crate::office::problem::Problem;
@@ -312,6 +313,7 @@ async fn to_channels<B: Broker, S: Store>(to: To, ask: &Ask<'_, B, S>) -> Result
         To::ReplayForm => replays::form(ask).await,
         To::AddReplay => replays::add(ask).await,
         To::Replay => replays::one(ask).await,
+        To::Analytics => analytics::page(ask).await,
         To::CancelReplay => replays::cancel_it(ask).await,
         To::AssociateForm => exchange::associate_form(ask, None).await,
         To::Associate => exchange::associate(ask).await,

@@ -135,6 +135,7 @@ pages! {
     POST "/replays/new" Operate AddReplay;
     GET "/replays/{replay}" Read Replay;
     POST "/replays/{replay}/cancel" Operate CancelReplay;
+    GET "/analytics" Read Analytics;
 
     GET "/placeholders/{placeholder}/associate" Configure AssociateForm;
     POST "/placeholders/{placeholder}/associate" Configure Associate;

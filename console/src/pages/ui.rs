@@ -1,6 +1,7 @@
 //! What pages are made of. Pages are data; these pieces and their templates are the only way to HTML, and
 //! every text goes through askama's escaping.
 
+pub(crate) mod chart;
 mod talk;
 
 use std::fmt;
@@ -128,6 +129,7 @@ pub(crate) enum Block {
     Chat(Chat),
     Chatter(Bubbles),
     Timeline(Timeline),
+    Charts(chart::Charts),
 }
 
 #[derive(Template)]
@@ -317,6 +319,7 @@ impl fmt::Display for Block {
             Self::Chat(part) => part.fmt(f),
             Self::Chatter(part) => Chatter { part }.fmt(f),
             Self::Timeline(part) => part.fmt(f),
+            Self::Charts(part) => part.fmt(f),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The office on the embedded store, as those who ask it meet it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod analytics;
 mod api;
 mod canaries;
 mod exchange;

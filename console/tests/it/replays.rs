@@ -17,13 +17,13 @@ use crate::support::api::{Answer, Api};
 use crate::support::pages::Browser;
 
 /// An asynchronous channel, and what its users were told.
-struct Told {
-    api: Api,
-    channel: String,
-    turns: Vec<TurnId>,
+pub(crate) struct Told {
+    pub(crate) api: Api,
+    pub(crate) channel: String,
+    pub(crate) turns: Vec<TurnId>,
 }
 
-async fn told(users: &[&str]) -> Told {
+pub(crate) async fn told(users: &[&str]) -> Told {
     let api = Api::start().await;
     api.shop().await;
     let draft = json!({"bot": "clerk", "app": "shop", "name": "hook", "post_url": "https://receiver.example/in"});

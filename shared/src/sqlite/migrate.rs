@@ -5,11 +5,12 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::OpenError;
 
 /// In order; a released text is never changed.
-const MIGRATIONS: &[&str] = &[
+pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../store/sqlite/migrations/0001.sql"),
     include_str!("../store/sqlite/migrations/0002.sql"),
     include_str!("../store/sqlite/migrations/0003.sql"),
     include_str!("../store/sqlite/migrations/0004.sql"),
+    include_str!("../store/sqlite/migrations/0005.sql"),
 ];
 
 /// Whoever has the folder is alone: doorbells that were rung and claims that were made are a dead process's.

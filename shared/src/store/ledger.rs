@@ -1,17 +1,20 @@
-//! What operators look at: turns as they ended, deliveries, attempts. Nothing here is on the path of a turn,
-//! and no index is kept for it: a list looks at a bounded number of rows and says where to go on.
+//! What operators look at: turns as they ended, deliveries, attempts. Nothing here is on the path of a turn. A
+//! list looks at a bounded number of rows, found by an index, and says where to go on.
 
 use std::future::Future;
 
 use bytes::Bytes;
 
 use super::StoreError;
+use super::tally::{Tally, TallyAsk};
 use crate::domain::delivery::{ParkReason, Place};
 use crate::domain::ids::{ChannelId, ClientId, ConversationId, DeliveryId, TurnId};
 use crate::domain::outcome::Outcome;
 
 /// The most rows that one page of a list looks at.
 pub const SCAN: u32 = 5_000;
+/// The most endpoints that a page of what waits looks at.
+pub const ENDPOINTS: u32 = 1_000;
 /// The most deliveries of one turn that are shown; a turn says far less.
 pub const OF_TURN: u32 = 200;
 
@@ -19,6 +22,7 @@ pub const OF_TURN: u32 = 200;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TurnsAsk {
     pub conversation: Option<ConversationId>,
+    /// Not looked at beside a conversation, which has one.
     pub channel: Option<ChannelId>,
     pub outcome: Option<Outcome>,
     /// Only those with smaller ids.
@@ -88,7 +92,8 @@ impl Standing {
     }
 }
 
-/// Which deliveries are asked for. Waiting ones: the first of each conversation, the longest due first.
+/// Which deliveries are asked for. Waiting ones: the first of each conversation, the longest due first, of at
+/// most [`ENDPOINTS`] channels.
 /// Settled ones: the last settled first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveriesAsk {
@@ -174,6 +179,12 @@ pub trait LedgerStore: Clone + Send + Sync + 'static {
         &self,
         ask: &DeliveriesAsk,
     ) -> impl Future<Output = Result<Leaf<LedgerDelivery, Settled>, StoreError>> + Send {
+        let _ = ask;
+        async { Err(none()) }
+    }
+
+    /// Figures of a channel over time.
+    fn tally(&self, ask: &TallyAsk) -> impl Future<Output = Result<Tally, StoreError>> + Send {
         let _ = ask;
         async { Err(none()) }
     }

@@ -17,7 +17,7 @@ use crate::registry::control::Audit;
 
 /// The most deliveries of one replay.
 pub const MOST: u32 = 10_000;
-/// The most settled deliveries, of all channels, that a range may hold: there is no index by channel.
+/// The most settled deliveries that a range may hold, whichever of them are meant.
 pub const SEEN: u32 = 100_000;
 
 /// What is sent again.

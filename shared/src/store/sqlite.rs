@@ -11,11 +11,13 @@ mod deliveries;
 mod erase;
 mod intake;
 mod ledger;
+mod lists;
 mod registry;
 mod replay;
 mod rows;
 mod settle;
 mod sweep;
+mod tally;
 mod turns;
 mod wider;
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::commit::LOCK;
 use super::control::LOG;
 use super::erase::RING;
+use super::lists::by_index;
 use super::pool::{DEADLINE, Held};
 use super::settle::HEAD;
 use super::{Postgres, within};
@@ -24,7 +25,7 @@ use crate::store::replay::{
 
 /// One conversation may have thousands.
 const OPERATION: Duration = Duration::from_mins(1);
-const PATIENCE: &str = "set local statement_timeout = '60s'";
+const PATIENCE: &str = "set local statement_timeout = '60s'; set local enable_seqscan = off";
 
 macro_rules! columns {
     () => {
@@ -34,19 +35,20 @@ macro_rules! columns {
          fingerprint"
     };
 }
-/// `$1` state, `$2` and `$3` the range in milliseconds, `$4` rows that are looked at.
+/// `$1` channel, `$2` and `$3` the range in milliseconds, `$4` rows that are looked at.
 macro_rules! seen {
     () => {
-        "select conversation_id, number, channel_id from delivery
-          where state = $1::int2 and state <> 0
+        "select conversation_id, number, state from delivery
+          where channel_id = $1::text and state <> 0
             and settled_at >= timestamptz 'epoch' + $2::int8 * interval '1 millisecond'
             and settled_at < timestamptz 'epoch' + $3::int8 * interval '1 millisecond'
           order by settled_at limit $4::int8"
     };
 }
 
-const COUNT: &str = concat!(
-    "select count(*), count(*) filter (where channel_id = $5::text) from (",
+/// `$5` states.
+pub(super) const COUNT: &str = concat!(
+    "select count(*), count(*) filter (where state = any ($5::int2[])) from (",
     seen!(),
     ") s"
 );
@@ -69,13 +71,14 @@ insert into replay_item (replay_id, conversation_id, number)
 select $1, d.conversation_id, d.number
   from turn t join delivery d on d.conversation_id = t.conversation_id
  where t.turn_id = $2 and d.turn_id = $2 and d.message = $3 and d.state <> 0";
-/// `$5` channel, `$6` the replay, `$7` the most that are taken.
+/// `$5` states, `$6` the replay, `$7` the most that are taken.
 const RANGE: &str = concat!(
     "with seen as materialized (",
     seen!(),
     "), taken as (
        insert into replay_item (replay_id, conversation_id, number)
-       select $6::uuid, conversation_id, number from seen where channel_id = $5::text limit $7::int8
+       select $6::uuid, conversation_id, number from seen
+        where state = any ($5::int2[]) limit $7::int8
        returning 1)
      select (select count(*) from seen), (select count(*) from taken)"
 );
@@ -124,7 +127,7 @@ impl ReplayStore for Postgres {
     async fn count_settled(&self, range: &Range) -> Result<Counted, StoreError> {
         within(DEADLINE, async {
             let held = self.0.pools.calm.get().await?;
-            let result = count(&held, range).await;
+            let result = by_index(&held, count(&held, range)).await;
             held.settle(result)
         })
         .await
@@ -181,20 +184,20 @@ impl ReplayStore for Postgres {
     }
 }
 
+fn states(range: &Range) -> Vec<i16> {
+    range.standings().map(Standing::code).collect()
+}
+
 async fn count(held: &Held, range: &Range) -> Result<Counted, StoreError> {
-    let mut all = 0;
-    for standing in range.standings() {
-        let (state, channel, most) = (standing.code(), range.channel.as_str(), i64::from(SEEN) + 1);
-        let row =
-            held.query_one(COUNT, &[&state, &range.from_ms, &range.to_ms, &most, &channel]).await?;
-        let (seen, found): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        if seen >= most {
-            return Ok(Counted::TooWide);
-        }
-        all += found;
+    let (channel, most, states) = (range.channel.as_str(), i64::from(SEEN) + 1, states(range));
+    let row =
+        held.query_one(COUNT, &[&channel, &range.from_ms, &range.to_ms, &most, &states]).await?;
+    let (seen, found): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    if seen >= most {
+        return Ok(Counted::TooWide);
     }
-    let all = u32::try_from(all).unwrap_or(u32::MAX);
-    Ok(if all > MOST { Counted::TooMany } else { Counted::Exactly(all) })
+    let found = u32::try_from(found).unwrap_or(u32::MAX);
+    Ok(if found > MOST { Counted::TooMany } else { Counted::Exactly(found) })
 }
 
 async fn begin(held: &mut Held, draft: &ReplayDraft) -> Result<Begun, StoreError> {
@@ -253,30 +256,27 @@ async fn choose(
     chosen: &Chosen,
 ) -> Result<Result<i64, Begun>, StoreError> {
     let most = i64::from(MOST);
-    let mut total = 0;
-    match chosen {
+    let total = match chosen {
         Chosen::One(one) => {
             let (turn, message) = (one.turn.uuid(), i32::from(one.index));
             let rows = transaction.execute(ONE, &[&id, &turn, &message]).await?;
-            total += i64::try_from(rows).unwrap_or(i64::MAX);
+            i64::try_from(rows).unwrap_or(i64::MAX)
         }
         Chosen::Range(range) => {
-            for standing in range.standings() {
-                let (state, channel) = (standing.code(), range.channel.as_str());
-                let (scan, take) = (i64::from(SEEN) + 1, most + 1);
-                let row = transaction
-                    .query_one(
-                        RANGE,
-                        &[&state, &range.from_ms, &range.to_ms, &scan, &channel, &id, &take],
-                    )
-                    .await?;
-                if row.try_get::<_, i64>(0)? >= scan {
-                    return Ok(Err(Begun::TooWide));
-                }
-                total += row.try_get::<_, i64>(1)?;
+            let (channel, states) = (range.channel.as_str(), states(range));
+            let (scan, take) = (i64::from(SEEN) + 1, most + 1);
+            let row = transaction
+                .query_one(
+                    RANGE,
+                    &[&channel, &range.from_ms, &range.to_ms, &scan, &states, &id, &take],
+                )
+                .await?;
+            if row.try_get::<_, i64>(0)? >= scan {
+                return Ok(Err(Begun::TooWide));
             }
+            row.try_get(1)?
         }
-    }
+    };
     Ok(match total {
         0 => Err(Begun::Nothing),
         total if total > most => Err(Begun::TooMany),

@@ -115,7 +115,7 @@ impl Cleaned {
 }
 
 /// The smallest id of a turn of this moment.
-fn first_id(unix_ms: i64) -> [u8; 16] {
+pub(super) fn first_id(unix_ms: i64) -> [u8; 16] {
     let mut id = [0; 16];
     id[..6].copy_from_slice(&unix_ms.max(0).to_be_bytes()[2..]);
     id

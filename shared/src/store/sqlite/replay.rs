@@ -23,17 +23,18 @@ macro_rules! columns {
          standing, turn_id, message, fingerprint"
     };
 }
-/// `?1` state, `?2` and `?3` the range in milliseconds, `?4` rows that are looked at.
+/// `?1` channel, `?2` and `?3` the range in milliseconds, `?4` rows that are looked at.
 macro_rules! seen {
     () => {
-        "select conversation, number, channel_id from delivery
-          where state = ?1 and state <> 0 and settled_at >= ?2 and settled_at < ?3
+        "select conversation, number, state from delivery
+          where channel_id = ?1 and state <> 0 and settled_at >= ?2 and settled_at < ?3
           order by settled_at limit ?4"
     };
 }
 
-const COUNT: &str =
-    concat!("select count(*), count(*) filter (where channel_id = ?5) from (", seen!(), ")");
+/// `?5` the state, 0 for any.
+pub(super) const COUNT: &str =
+    concat!("select count(*), count(*) filter (where ?5 in (0, state)) from (", seen!(), ")");
 const BEGIN: &str = "
 insert into replay (id, once, fingerprint, actor, channel_id, from_ms, to_ms, standing, turn_id,
                     message, created_at)
@@ -49,12 +50,12 @@ const ONE: &str = "
 insert into replay_item (replay_id, conversation, number)
 select ?1, d.conversation, d.number from turn t join delivery d on d.conversation = t.conversation
  where t.turn_id = ?2 and d.turn_id = ?2 and d.idx = ?3 and d.state <> 0";
-/// `?5` channel, `?6` the replay.
+/// `?5` the state, 0 for any; `?6` the replay.
 const RANGE: &str = concat!(
     "insert into replay_item (replay_id, conversation, number)
      select ?6, conversation, number from (",
     seen!(),
-    ") where channel_id = ?5"
+    ") where ?5 in (0, state)"
 );
 const TOTAL: &str = "update replay set total = ?2 where id = ?1";
 const CANCEL: &str = "update replay set state = 2, ended_at = ?2 where id = ?1 and state = 0";
@@ -123,19 +124,22 @@ fn one(c: &Connection, id: Uuid) -> rusqlite::Result<Option<Replay>> {
     c.prepare_cached(BY_ID)?.query_row([id.as_bytes()], read).optional()
 }
 
-fn count(c: &Connection, range: &Range) -> rusqlite::Result<Counted> {
-    let mut all = 0;
-    for standing in range.standings() {
-        let of =
-            params![standing.code(), range.from_ms, range.to_ms, SEEN + 1, range.channel.as_str()];
-        let (seen, found): (u32, u32) =
-            c.prepare_cached(COUNT)?.query_row(of, |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if seen > SEEN {
-            return Ok(Counted::TooWide);
-        }
-        all += found;
+fn state(range: &Range) -> i16 {
+    match range.standing {
+        None => 0,
+        Some(Standing::Waiting) => -1,
+        Some(standing) => standing.code(),
     }
-    Ok(if all > MOST { Counted::TooMany } else { Counted::Exactly(all) })
+}
+
+fn count(c: &Connection, range: &Range) -> rusqlite::Result<Counted> {
+    let of = params![range.channel.as_str(), range.from_ms, range.to_ms, SEEN + 1, state(range)];
+    let (seen, found): (u32, u32) =
+        c.prepare_cached(COUNT)?.query_row(of, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if seen > SEEN {
+        return Ok(Counted::TooWide);
+    }
+    Ok(if found > MOST { Counted::TooMany } else { Counted::Exactly(found) })
 }
 
 fn begin(c: &Connection, draft: &ReplayDraft, now: i64) -> rusqlite::Result<Begun> {
@@ -197,13 +201,9 @@ fn choose(c: &Connection, draft: &ReplayDraft) -> rusqlite::Result<usize> {
             c.prepare_cached(ONE)?.execute(params![key, turn.as_bytes(), index])
         }
         Chosen::Range(range) => {
-            let mut total = 0;
-            for standing in range.standings() {
-                let (state, channel) = (standing.code(), range.channel.as_str());
-                let of = params![state, range.from_ms, range.to_ms, SEEN, channel, key];
-                total += c.prepare_cached(RANGE)?.execute(of)?;
-            }
-            Ok(total)
+            let channel = range.channel.as_str();
+            let of = params![channel, range.from_ms, range.to_ms, SEEN, state(range), key];
+            c.prepare_cached(RANGE)?.execute(of)
         }
     }
 }

@@ -48,6 +48,10 @@ impl Postgres {
         tables
     }
 
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     async fn terminate(&self) {
         let name = self.name();
         let sql = format!(

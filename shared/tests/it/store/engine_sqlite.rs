@@ -22,7 +22,7 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     /// A connection beside the engine's own, to look and to move time.
-    fn connection(&self) -> Connection {
+    pub(super) fn connection(&self) -> Connection {
         let connection = Connection::open(self.folder.path().join(FILE)).unwrap();
         connection.busy_timeout(Duration::from_secs(30)).unwrap();
         connection

@@ -72,13 +72,20 @@ async fn killed<H: Unreliable>(h: H, every: Duration) {
             }
         }
     };
+    // The last restart is waited for, too.
+    let done = std::sync::atomic::AtomicBool::new(false);
     let killing = async {
-        loop {
+        while !done.load(std::sync::atomic::Ordering::SeqCst) {
             tokio::time::sleep(every).await;
             world.h.cut().await;
         }
     };
-    let failed: u32 = tokio::select! { failed = stepping => failed, () = killing => 0 };
+    let stepping = async {
+        let failed: u32 = stepping.await;
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        failed
+    };
+    let (failed, ()) = tokio::join!(stepping, killing);
     assert!(failed > 0, "it was interrupted");
     let replay = world.s.replay(replay.id).await.unwrap().unwrap();
     assert_eq!((replay.sent, replay.passed), (replay.total, 0));
