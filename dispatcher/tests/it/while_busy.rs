@@ -11,8 +11,9 @@ use shared::registry::WhileBusy;
 use super::support::bot::{Do, Scripted};
 use super::support::world::{SORRY, World, an_endpoint};
 
-/// Long for what is sent at once, short for a test.
-const WINDOW: Duration = Duration::from_secs(1);
+/// Long for what is sent at once, on a busy machine too, and short for a test. Where it can be so, messages are
+/// sent before there is a dispatcher: they arrive in its lane at one moment.
+const WINDOW: Duration = Duration::from_secs(3);
 
 async fn channel(world: &World, while_busy: WhileBusy) -> ChannelId {
     world.channel_with(|channel| channel.while_busy = while_busy).await
@@ -51,7 +52,7 @@ async fn told(world: &World, turns: &[&Turn]) -> Vec<(Value, &'static str)> {
 fn slow_at_first() -> Scripted {
     Scripted::new(
         |_, number| {
-            if number == 0 { Do::Slow(Duration::from_secs(2)) } else { Do::Append }
+            if number == 0 { Do::Slow(Duration::from_secs(5)) } else { Do::Append }
         },
     )
 }
@@ -114,9 +115,9 @@ async fn messages_that_follow_at_once_are_answered_as_one_in_their_order() {
     let world = World::new().await;
     let merge = channel(&world, WhileBusy::Merge(WINDOW)).await;
     let bot = Scripted::always(Do::Append);
-    let _dispatcher = world.dispatcher(&bot).await;
     let (a, b) = (say(&world, &merge, "a").await, say(&world, &merge, "b").await);
     let c = say(&world, &merge, "c").await;
+    let _dispatcher = world.dispatcher(&bot).await;
     let expected =
         [(json!([]), "merged"), (json!([]), "merged"), (json!(r#"["a\nb\nc"]"#), "answered")];
     assert_eq!(told(&world, &[&a, &b, &c]).await, expected);
@@ -129,11 +130,11 @@ async fn messages_that_follow_at_once_are_answered_as_one_in_their_order() {
 #[tokio::test]
 async fn a_merge_that_a_kill_cuts_in_two_is_run_once_and_loses_no_text() {
     let world = World::new().await;
-    let window = Duration::from_secs(3);
+    let window = Duration::from_secs(8);
     let merge = channel(&world, WhileBusy::Merge(window)).await;
     let bot = Scripted::always(Do::Append);
-    let dispatcher = world.dispatcher(&bot).await;
     let (a, b) = (say(&world, &merge, "a").await, say(&world, &merge, "b").await);
+    let dispatcher = world.dispatcher(&bot).await;
     // It is committed that the one waits for the other, which waits for its window's end.
     assert_eq!(world.settled(&a).await.outcome, Outcome::Merged);
     dispatcher.kill().await;
@@ -177,13 +178,13 @@ async fn what_is_more_than_its_text_and_what_begins_anew_is_not_merged_away() {
     let world = World::new().await;
     let merge = channel(&world, WhileBusy::Merge(WINDOW)).await;
     let bot = Scripted::always(Do::Append);
-    let _dispatcher = world.dispatcher(&bot).await;
     let a = say(&world, &merge, "a").await;
     let picture = Turn { channel: merge.clone(), ..world.turn(Mode::Sync, "ann", "picture") };
     world.publish(&picture).await;
     let c = say(&world, &merge, "c").await;
     let anew = Turn { new_session: true, ..plain(&world, &merge, "anew") };
     world.publish(&anew).await;
+    let _dispatcher = world.dispatcher(&bot).await;
     let expected = [
         (json!([]), "merged"),
         (json!(r#"["a\npicture"]"#), "answered"),
@@ -198,8 +199,8 @@ async fn a_run_that_fails_takes_what_was_merged_with_it() {
     let world = World::new().await;
     let merge = channel(&world, WhileBusy::Merge(WINDOW)).await;
     let bot = Scripted::new(|text, _| if text.contains('b') { Do::Fail } else { Do::Append });
-    let _dispatcher = world.dispatcher(&bot).await;
     let (a, b) = (say(&world, &merge, "a").await, say(&world, &merge, "b").await);
+    let _dispatcher = world.dispatcher(&bot).await;
     let expected = [(json!([]), "merged"), (json!(SORRY), "bot_failed")];
     assert_eq!(told(&world, &[&a, &b]).await, expected);
     let c = say(&world, &merge, "c").await;

@@ -108,8 +108,8 @@ mod tests {
         assert_eq!(of(10..15), Recovered { within: 0.0, ..whole });
         let late = of(10..22);
         assert_eq!((late.within, late.as_before), (0.0, Some(secs(7))));
-        // Half of what comes fails, and from 20 on what came before adds to what comes now.
-        assert_eq!(late.serves, Some(secs(6)), "five seconds of which four are whole");
+        // Half of what comes fails, until 22; from 20 on what came ten seconds before is answered beside it.
+        assert_eq!(late.serves, Some(secs(5)), "from 20 to 25: 25 of before and 30 of now for 50");
     }
 
     #[test]

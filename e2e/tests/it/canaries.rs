@@ -65,10 +65,12 @@ async fn bot(body: Bytes) -> axum::response::Response {
     found.map_or((StatusCode::OK, well.to_string()), |(_, answer)| answer).into_response()
 }
 
+/// In JSON and in TOML it is written as it stands here.
+const SCRIPT: &str = "print('CANARY-printed'); console.log('CANARY-logged', env.word); \
+    if (context.message.text.includes('throws')) throw new Error('CANARY-thrown ' + context.message.text); \
+    if (context.message.text.includes('spins')) for (;;) {}";
+
 fn registry(outside: SocketAddr) -> String {
-    let script = "print('CANARY-printed'); console.log('CANARY-logged', env.word); \
-                  if (context.message.text.includes('throws')) throw new Error('CANARY-thrown ' + context.message.text); \
-                  if (context.message.text.includes('spins')) for (;;) {}";
     format!(
         r#"
 [[apps]]
@@ -87,7 +89,7 @@ error_message = "sorry"
 [[bots]]
 name = "script"
 id = "{SCRIPT_BOT}"
-source = "{script}"
+source = "{SCRIPT}"
 env = {{ word = "CANARY-env" }}
 
 [[channels]]
@@ -237,9 +239,10 @@ async fn nothing_leaks(shape: Shape) {
         clean("a metric", &process.admin("/metrics").await.unwrap().1);
         clean("readiness", &process.admin("/readyz").await.unwrap().1);
     }
-    // Where answers go is the operator's to read; nothing else of it is.
+    // Where answers go, and what a script says, is the operator's to read; nothing else of it is.
     for command in [&["bot", "export", "http"][..], &["channel", "list", "--json"], &["audit"]] {
-        let told = system.run(command).await.unwrap().replace("CANARY-in-url", "");
+        let told = system.run(command).await.unwrap();
+        let told = told.replace("CANARY-in-url", "").replace(SCRIPT, "");
         clean("a command", &told);
     }
 }
