@@ -25,7 +25,7 @@ use crate::domain::session::{self, Session};
 use crate::domain::step::{self, Step};
 use crate::room::Room;
 
-/// A turn that waits behind the one at hand, and is newer.
+/// Another turn that waits behind the one at hand.
 #[derive(Clone, Copy, Debug)]
 struct Follower {
     turn: TurnId,
@@ -100,12 +100,13 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         }
     }
 
-    /// The next turn of the lane that is newer than this one and is not settled yet.
+    /// The next other turn of the lane that is not settled yet. Which one came later is the queue's to say:
+    /// the times inside two doors' ids are those of two clocks.
     async fn follower(&self, work: &Work, run: &Run<Work>) -> Result<Option<Follower>, Halt> {
         let mut waiting = Vec::new();
         run.behind(work.key.id(), &mut |next: &Work| {
-            // An older one, or this one once more, is a repeat of what was sent before.
-            if next.turn.id > work.turn.id {
+            // This one once more is a repeat; so is one that is settled, which the store says.
+            if next.turn.id != work.turn.id {
                 let (turn, new_session) = (next.turn.id, next.turn.new_session);
                 waiting.push(Follower { turn, new_session });
             }

@@ -128,6 +128,23 @@ async fn messages_that_follow_at_once_are_answered_as_one_in_their_order() {
 }
 
 #[tokio::test]
+async fn messages_of_two_doors_whose_clocks_differ_are_merged_in_the_order_of_the_queue() {
+    let world = World::new().await;
+    let merge = channel(&world, WhileBusy::Merge(WINDOW)).await;
+    let bot = Scripted::always(Do::Append);
+    // Its id says that it is the older one.
+    let second = plain(&world, &merge, "second");
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let first = plain(&world, &merge, "first");
+    assert!(second.id < first.id);
+    world.publish(&first).await;
+    world.publish(&second).await;
+    let _dispatcher = world.dispatcher(&bot).await;
+    let expected = [(json!([]), "merged"), (json!(r#"["first\nsecond"]"#), "answered")];
+    assert_eq!(told(&world, &[&first, &second]).await, expected);
+}
+
+#[tokio::test]
 async fn a_merge_that_a_kill_cuts_in_two_is_run_once_and_loses_no_text() {
     let world = World::new().await;
     let window = Duration::from_secs(8);
