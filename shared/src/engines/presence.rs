@@ -69,10 +69,12 @@ async fn tell(
     let mut come = false;
     loop {
         let begun = Instant::now();
-        let heard = if come {
-            store.stay(process, lasts).await
-        } else {
-            store.arrive(process, name, lasts).await
+        let stayed = if come { store.stay(process, lasts).await } else { Ok(None) };
+        let heard = match stayed {
+            // Whoever changes the number must see it: a lease without a row would be none.
+            Ok(None) => store.arrive(process, name, lasts).await,
+            Ok(Some(now)) => Ok(now),
+            Err(error) => Err(error),
         };
         match heard {
             Ok(now) if now.number == topology.generation => {

@@ -87,8 +87,12 @@ impl Postgres {
         .await
     }
 
-    /// The same of one that has come before. Nothing is kept of one that was taken for gone.
-    pub async fn stay(&self, process: Uuid, lasts: Duration) -> Result<Generation, StoreError> {
+    /// The same of one that has come before; `None` for one that was taken for gone, which has to come again.
+    pub async fn stay(
+        &self,
+        process: Uuid,
+        lasts: Duration,
+    ) -> Result<Option<Generation>, StoreError> {
         within(DEADLINE, async {
             let mut held = self.0.pools.calm.get().await?;
             let result = stay(&mut held, process, millis(lasts)).await;
@@ -167,12 +171,16 @@ async fn arrive(
 }
 
 /// The share lock: whoever changes the number sees either this time, or has been seen.
-async fn stay(client: &mut Held, process: Uuid, lasts: i64) -> Result<Generation, StoreError> {
+async fn stay(
+    client: &mut Held,
+    process: Uuid,
+    lasts: i64,
+) -> Result<Option<Generation>, StoreError> {
     let transaction = client.transaction().await?;
     let generation = read(&transaction.query_one(READ_SHARED, &[]).await?)?.0;
-    transaction.execute(SAID_AGAIN, &[&process, &lasts]).await?;
+    let is_known = transaction.execute(SAID_AGAIN, &[&process, &lasts]).await? > 0;
     transaction.commit().await?;
-    Ok(generation)
+    Ok(is_known.then_some(generation))
 }
 
 async fn renumber(
