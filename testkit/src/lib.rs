@@ -1,6 +1,6 @@
-//! Private RabbitMQ and PostgreSQL instances for tests and benchmarks.
+//! Private RabbitMQ and PostgreSQL instances for tests and benchmarks, and the one way for a test to wait.
 //!
-//! Each lives in a folder of its own, listens on loopback only, on ports that were free, and dies
+//! Each instance lives in a folder of its own, listens on loopback only, on ports that were free, and dies
 //! with the process that started it, even when that one is killed. No running engine is touched.
 
 pub mod cluster;
@@ -10,6 +10,9 @@ pub mod postgres;
 pub mod proxy;
 pub mod rabbitmq;
 pub mod system;
+pub mod wait;
+
+pub use wait::{SOON, lapse, silence, until, until_within, wait};
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -13,6 +13,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::lapse;
+
+const NO_HANDLES: Duration = Duration::from_millis(10);
+
 /// Listens on a port of its own; ends, with all its connections, when dropped.
 #[derive(Debug)]
 pub struct Proxy {
@@ -78,8 +82,7 @@ async fn accept(listener: TcpListener, way: Arc<Way>) {
                 let cuts = way.cuts.subscribe();
                 open.spawn(carry(client, Arc::clone(&way), cuts));
             }
-            // Out of file handles: others end.
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+            Err(_) => lapse(NO_HANDLES, "file handles have run out until others end").await,
         }
     }
 }
@@ -106,7 +109,7 @@ impl Way {
         while let Ok(n @ 1..) = from.read(&mut buffer).await {
             let delay = self.delay.load(Ordering::Relaxed);
             if delay > 0 {
-                tokio::time::sleep(Duration::from_millis(delay)).await;
+                lapse(Duration::from_millis(delay), "the way was told to be slow").await;
             }
             if to.write_all(&buffer[..n]).await.is_err() {
                 break;

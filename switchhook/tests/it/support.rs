@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::time::Instant;
 
 /// For waiting until something has happened; nothing takes this long but on a machine in trouble.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -29,15 +28,8 @@ pub(crate) fn stderr(output: &Output) -> String {
 }
 
 /// Waits until `found` gives something.
-pub(crate) async fn eventually<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = found().await {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{what} has not happened within {PATIENCE:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+pub(crate) async fn eventually<T>(what: &str, found: impl AsyncFnMut() -> Option<T>) -> T {
+    testkit::until_within(what, PATIENCE, found).await
 }
 
 /// A data folder of a test's own.

@@ -5,3 +5,4 @@
 mod postgres;
 mod rabbitmq;
 mod tidy;
+mod wait;
