@@ -91,6 +91,9 @@ pub trait Broker: Clone + Send + Sync + 'static {
         body: Bytes,
     ) -> impl Future<Output = Result<(), PublishError>> + Send;
 
+    /// Ends when there is something to subscribe at, or the broker is closed.
+    fn reachable(&self) -> impl Future<Output = ()> + Send;
+
     /// Subscribes to a partition. It may be given jobs at once, much later, or never.
     fn consume(
         &self,

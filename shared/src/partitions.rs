@@ -28,12 +28,16 @@ pub const GRACE: Duration = Duration::from_secs(5);
 
 const WAIT_FIRST: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_secs(5);
+/// The same after the broker's own failures: it comes back for everybody at once.
+const LOST_WAIT_MAX: Duration = Duration::from_secs(1);
 /// A subscription that has lived this long was a good one: the waits start anew.
 const LIVED: Duration = Duration::from_secs(30);
 /// How long a new process listens for others before it subscribes, and the step of the delay by rank.
 const LISTEN: Duration = Duration::from_millis(300);
-/// The step of the delay by rank after a yield.
+/// The step of the delay by rank after a yield, and after a loss.
 const STEP_ASIDE: Duration = Duration::from_secs(1);
+/// Whoever is behind more processes than this waits no longer for that.
+const RANK_MAX: u32 = 5;
 
 /// How a subscription ended.
 enum Ended {
@@ -116,9 +120,15 @@ impl<B: Broker, H: Handler> Owner<B, H> {
                     tracing::info!(queue = %self.queue, partition = %self.partition, rank, "yielded a partition");
                     STEP_ASIDE * rank.max(1)
                 }
-                Ended::Lost(reason) | Ended::Closed(reason) => {
-                    tracing::warn!(queue = %self.queue, partition = %self.partition, %reason, "a subscription ended");
-                    self.back_off(failures)
+                Ended::Closed(reason) => {
+                    self.warn(&reason);
+                    self.back_off(failures, WAIT_MAX)
+                }
+                Ended::Lost(reason) => {
+                    self.warn(&reason);
+                    // Who has a partition after that is chance: whom the hash prefers may ask again.
+                    self.yielded = None;
+                    self.come_back(failures).await
                 }
             };
         }
@@ -175,12 +185,35 @@ impl<B: Broker, H: Handler> Owner<B, H> {
     async fn first_wait(&self) -> Duration {
         let Some(members) = &self.members else { return Duration::ZERO };
         tokio::time::sleep(LISTEN).await;
-        LISTEN * members.rank(self.partition).min(5)
+        LISTEN * members.rank(self.partition).min(RANK_MAX)
     }
 
-    /// 100 ms, doubling up to 5 s, and up to half as much again by chance.
-    fn back_off(&self, failures: u32) -> Duration {
-        let base = exponential(WAIT_FIRST, 2.0, WAIT_MAX, failures.saturating_sub(1));
+    /// Waits until the broker can be subscribed at; the wait after that. A broker that starts again has
+    /// all processes before it at once and gives each partition to whoever is first: those that the
+    /// hash prefers get a start.
+    async fn come_back(&self, failures: u32) -> Duration {
+        let back = async {
+            // In that time the connection has learnt what the subscription knows.
+            tokio::time::sleep(self.back_off(failures, LOST_WAIT_MAX)).await;
+            self.broker.reachable().await;
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Duration::ZERO,
+            () = back => {}
+        }
+        let rank = self.members.as_ref().map_or(0, |members| members.rank(self.partition));
+        STEP_ASIDE * rank.min(RANK_MAX)
+    }
+
+    fn warn(&self, reason: &str) {
+        let (queue, partition) = (self.queue, self.partition);
+        tracing::warn!(%queue, %partition, %reason, "a subscription ended");
+    }
+
+    /// 100 ms, doubling up to so much, and up to half as much again by chance.
+    fn back_off(&self, failures: u32, max: Duration) -> Duration {
+        let base = exponential(WAIT_FIRST, 2.0, max, failures.saturating_sub(1));
         base + base.mul_f64(self.entropy.chance() / 2.0)
     }
 }

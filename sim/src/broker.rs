@@ -137,6 +137,8 @@ impl Broker for SimBroker {
         Ok(())
     }
 
+    async fn reachable(&self) {}
+
     async fn consume(
         &self,
         queue: Queue,

@@ -228,6 +228,8 @@ impl Broker for EmbeddedBroker {
         self.0.publish(queue, partition, turn, body).await
     }
 
+    async fn reachable(&self) {}
+
     async fn consume(
         &self,
         queue: Queue,

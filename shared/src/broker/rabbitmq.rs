@@ -259,6 +259,10 @@ impl Broker for RabbitMq {
         }
     }
 
+    async fn reachable(&self) {
+        let _link = subscriptions::connection(&self.shared).await;
+    }
+
     async fn consume(&self, queue: Queue, partition: Partition) -> Result<Consumer, ConsumerLost> {
         let consumer = subscriptions::partition(&self.shared, queue, partition).await?;
         let mut unacked = self.shared.unacked.lock().unwrap_or_else(PoisonError::into_inner);

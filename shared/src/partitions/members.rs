@@ -19,6 +19,9 @@ use crate::wire::jobs::Announcement;
 const EVERY: Duration = Duration::from_secs(1);
 /// A process not heard for this long is gone.
 const GONE_AFTER: Duration = Duration::from_secs(5);
+/// So long it keeps its place in the line of those that subscribe again: nobody is heard while the broker
+/// is away, and all come back together.
+const FORGOTTEN_AFTER: Duration = Duration::from_mins(1);
 /// More processes than this are not counted: announcements must not fill the memory.
 const MEMBERS_MAX: usize = 1_024;
 
@@ -73,15 +76,23 @@ impl Members {
         }
     }
 
+    /// This process's place in the line for a partition, among those that were there lately.
     pub(super) fn rank(&self, partition: Partition) -> u32 {
-        rendezvous::rank(self.me, &self.known(), partition, self.partitions)
+        let lately = self.heard_within(FORGOTTEN_AFTER);
+        rendezvous::rank(self.me, &lately, partition, self.partitions)
     }
 
+    /// Those that are there now.
     fn known(&self) -> Vec<Member> {
+        self.heard_within(GONE_AFTER)
+    }
+
+    fn heard_within(&self, within: Duration) -> Vec<Member> {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        others.retain(|_, heard| heard.last.elapsed() < GONE_AFTER);
+        others.retain(|_, heard| heard.last.elapsed() < FORGOTTEN_AFTER);
         others
             .iter()
+            .filter(|(_, heard)| heard.last.elapsed() < within)
             .map(|(process, heard)| Member { process: *process, heard: heard.times })
             .collect()
     }
@@ -183,6 +194,20 @@ mod tests {
         tokio::time::advance(GONE_AFTER).await;
         assert_eq!(members.known(), []);
         assert_eq!(members.hear(&alive(2, "turns"), "turns"), Change::Newcomer, "counted anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_process_keeps_its_place_in_the_line_for_a_minute() {
+        let members = members();
+        let line = |members: &Members| -> u32 {
+            (0..members.partitions).map(|n| members.rank(Partition(n))).sum()
+        };
+        members.hear(&alive(2, "turns"), "turns");
+        assert_eq!(line(&members), 8, "half of the partitions are the other's");
+        tokio::time::advance(FORGOTTEN_AFTER - Duration::from_millis(1)).await;
+        assert_eq!((members.known().len(), line(&members)), (0, 8));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(line(&members), 0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -38,6 +38,7 @@ mod scale;
 /// What only RabbitMQ can show.
 mod rabbitmq_only {
     mod balance;
+    mod comeback;
     mod nodes;
     mod outage;
     mod takeover;

@@ -79,16 +79,17 @@ pub(super) async fn ready(shared: &Shared, name: &str) -> Result<u64, ConsumerLo
     Ok(queue.message_count().into())
 }
 
-async fn connected(shared: &Shared) -> Result<Arc<Link>, ConsumerLost> {
+/// The connection, as soon as there is one; `None` when the broker was closed.
+pub(super) async fn connection(shared: &Shared) -> Option<Arc<Link>> {
     let mut consuming = shared.consuming.subscribe();
-    let link = async {
-        let found = consuming.wait_for(|link| {
-            link.as_ref().is_some_and(|link| !link.ended.is_cancelled())
-                || shared.stop.is_cancelled()
-        });
-        found.await.ok().and_then(|link| link.clone())
-    };
-    let link = timeout(CONNECTION_MAX, link).await.ok().flatten();
+    let found = consuming.wait_for(|link| {
+        link.as_ref().is_some_and(|link| !link.ended.is_cancelled()) || shared.stop.is_cancelled()
+    });
+    found.await.ok().and_then(|link| link.clone())
+}
+
+async fn connected(shared: &Shared) -> Result<Arc<Link>, ConsumerLost> {
+    let link = timeout(CONNECTION_MAX, connection(shared)).await.ok().flatten();
     link.ok_or_else(|| ConsumerLost("there is no connection to the broker".to_owned()))
 }
 

@@ -11,7 +11,7 @@ use super::link::{Error, Link};
 use super::{Shared, publisher, replies, subscriptions};
 
 const WAIT_MIN: Duration = Duration::from_millis(100);
-const WAIT_MAX: Duration = Duration::from_secs(2);
+const WAIT_MAX: Duration = Duration::from_secs(1);
 /// A connection that lived this long has nothing to do with the failures before it.
 const HEALTHY: Duration = Duration::from_secs(10);
 

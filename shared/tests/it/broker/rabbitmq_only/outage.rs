@@ -19,7 +19,7 @@ use crate::broker::harness::{
 const REFUSED: Duration = Duration::from_secs(5);
 
 /// The node for rough tests, one at a time.
-async fn rough() -> (&'static Node, MutexGuard<'static, ()>) {
+pub(super) async fn rough() -> (&'static Node, MutexGuard<'static, ()>) {
     static ROUGH: OnceCell<Node> = OnceCell::const_new();
     static TURN: Mutex<()> = Mutex::const_new(());
     let turn = TURN.lock().await;
