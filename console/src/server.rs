@@ -42,7 +42,7 @@ pub(crate) async fn serve<B: Broker, S: Store>(room: Arc<Room<B, S>>, listener: 
                 continue;
             };
             let room = Arc::clone(&room);
-            life.spawn(async move {
+            life.spawn_one(async move {
                 let _permit = permit;
                 connection(room, stream, peer.ip()).await;
             });

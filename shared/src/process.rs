@@ -36,6 +36,8 @@ const CLOSE: Duration = Duration::from_secs(4);
 /// Whoever starts it again does so with the new number.
 const PARTITIONS: &str =
     "the number of partitions has been changed; start it again with the new one";
+/// Whoever watches over it starts it again; alive but without the task it would be a trap.
+const BROKEN: &str = "a task that the process cannot do without has panicked; the log tells which";
 /// What is left of the drain for each room that is still to come, whatever the ones before it took.
 const SHARE: u32 = 8;
 
@@ -226,6 +228,7 @@ impl Part {
                         biased;
                         () = self.signals.next() => {}
                         () = lease.lost() => lost = Some(Failure::unavailable(PARTITIONS)),
+                        () = lifecycle.broken() => lost = Some(Failure::other(BROKEN)),
                     }
                     Ok(stages)
                 }

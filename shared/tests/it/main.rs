@@ -4,4 +4,5 @@
 
 mod broker;
 mod kills;
+mod process;
 mod store;

@@ -76,7 +76,7 @@ impl Rooms for House {
                 .push(AllowedTarget { network: address.ip().into(), port: Some(address.port()) });
         }
         ground.registry.refresh(&ground.store).await?;
-        let lives = [(); 3].map(|()| Lifecycle::new());
+        let lives = [(); 3].map(|()| ground.lifecycle.part());
         let [ingress, dispatcher, deliverer] =
             lives.clone().map(|lifecycle| Ground { lifecycle, ..ground.clone() });
         deliverer::start(deliverer, &settings).await?;

@@ -67,7 +67,7 @@ pub(crate) fn serve<B: Broker, S: Store>(
             let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
             let (desk, broker, keys) = (desk.clone(), broker.clone(), keys.clone());
             let registry = registry.clone();
-            life.spawn(async move {
+            life.spawn_one(async move {
                 let _permit = permit;
                 let served = tokio::time::timeout(DEADLINE, answer(stream, &desk));
                 if let Ok(Ok(true)) = served.await {
