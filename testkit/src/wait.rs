@@ -57,7 +57,10 @@ impl<T, S: Display> Look for Result<T, S> {
 /// # Panics
 ///
 /// When it never comes, with what was seen last.
-pub async fn until<L: Look>(what: &str, look: impl AsyncFnMut() -> L) -> L::Found {
+pub async fn until<F>(what: &str, look: impl FnMut() -> F) -> <F::Output as Look>::Found
+where
+    F: Future<Output: Look>,
+{
     until_within(what, SOON, look).await
 }
 
@@ -67,11 +70,14 @@ pub async fn until<L: Look>(what: &str, look: impl AsyncFnMut() -> L) -> L::Foun
 ///
 /// When it does not come in time, with what was seen last.
 #[expect(clippy::panic, reason = "a test fails by panicking")]
-pub async fn until_within<L: Look>(
+pub async fn until_within<F>(
     what: &str,
     within: Duration,
-    look: impl AsyncFnMut() -> L,
-) -> L::Found {
+    look: impl FnMut() -> F,
+) -> <F::Output as Look>::Found
+where
+    F: Future<Output: Look>,
+{
     wait(what, within, look).await.unwrap_or_else(|late| panic!("{late}"))
 }
 
@@ -81,11 +87,14 @@ pub async fn until_within<L: Look>(
 ///
 /// It did not come in time: what was waited for, how long, and what was seen last. A look that does not
 /// end is given up then.
-pub async fn wait<L: Look>(
+pub async fn wait<F>(
     what: &str,
     within: Duration,
-    mut look: impl AsyncFnMut() -> L,
-) -> Result<L::Found> {
+    mut look: impl FnMut() -> F,
+) -> Result<<F::Output as Look>::Found>
+where
+    F: Future<Output: Look>,
+{
     let began = Instant::now();
     let deadline = began + within;
     let mut seen = "nothing, for the first look has not ended".to_owned();

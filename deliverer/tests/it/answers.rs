@@ -34,7 +34,7 @@ async fn a_message_is_posted_with_its_body_token_signature_and_trace() {
     assert!(!post.headers.contains_key("accept-encoding"));
     assert_signed(post);
     world.settled(&ann).await;
-    until("it is counted", async || {
+    until("it is counted", || async {
         deliverer.metric("deliverer_attempts_total", Some("delivered")) > 0
     })
     .await;
@@ -87,7 +87,7 @@ async fn a_failure_is_tried_again_with_the_same_id_and_bytes_and_a_signature_of_
     assert!(posts[1].at - posts[0].at >= Duration::from_millis(1_100), "never early");
     assert!(posts[2].at - posts[1].at >= Duration::from_millis(300), "never early");
     assert_eq!(receiver.posts().len(), 3);
-    until("all are counted", async || {
+    until("all are counted", || async {
         deliverer.metric("deliverer_attempts_total", Some("failed")) == 2
     })
     .await;
@@ -146,8 +146,10 @@ async fn gone_disables_the_endpoint_and_parks_what_waits() {
     assert_eq!(world.redrive(&ann).await, 2);
     assert_eq!(world.redrive(&bob).await, 1);
     for outcome in ["gone", "disabled"] {
-        until(outcome, async || deliverer.metric("deliverer_settled_total", Some(outcome)) == 1)
-            .await;
+        until(outcome, || async {
+            deliverer.metric("deliverer_settled_total", Some(outcome)) == 1
+        })
+        .await;
     }
 }
 

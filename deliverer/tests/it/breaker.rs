@@ -26,8 +26,10 @@ async fn a_breaker_opens_tries_and_closes_and_everything_arrives() {
     for key in &keys {
         world.say(key, &["one", "two"]).await;
     }
-    until("the breaker is open", async || deliverer.metric("deliverer_breakers_open", None) == 1)
-        .await;
+    until("the breaker is open", || async {
+        deliverer.metric("deliverer_breakers_open", None) == 1
+    })
+    .await;
     // Those that were under way when it opened end first.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let before = receiver.posts().len();
@@ -38,7 +40,8 @@ async fn a_breaker_opens_tries_and_closes_and_everything_arrives() {
     for key in &keys {
         world.settled(key).await;
     }
-    until("it is closed", async || deliverer.metric("deliverer_breakers_open", None) == 0).await;
+    until("it is closed", || async { deliverer.metric("deliverer_breakers_open", None) == 0 })
+        .await;
     for key in &keys {
         let mut texts: Vec<_> = receiver
             .posts()

@@ -82,7 +82,8 @@ pub(super) async fn a_retry_is_on_time<P: Pair>(pair: P) {
     let owns = |deliverer: &super::support::world::Deliverer| {
         deliverer.metric("deliverer_attempts_total", Some("failed")) > 0
     };
-    super::support::until("the outcome is written", async || owns(&first) || owns(&second)).await;
+    super::support::until("the outcome is written", || async { owns(&first) || owns(&second) })
+        .await;
     let (owner, other) = if owns(&first) { (first, second) } else { (second, first) };
     owner.kill();
     let posts = receiver.got(2).await;

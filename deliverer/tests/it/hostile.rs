@@ -83,7 +83,7 @@ async fn a_receiver_without_the_tls_that_its_url_promises_fails() {
     let world = World::new(endpoint(url)).await;
     let deliverer = world.deliverer().await;
     world.say(&world.user("ann"), &["one"]).await;
-    until("it has failed twice", async || {
+    until("it has failed twice", || async {
         deliverer.metric("deliverer_attempts_total", Some("failed")) >= 2
     })
     .await;
@@ -97,7 +97,7 @@ async fn an_address_that_is_not_allowed_is_not_called_and_that_uses_up_no_attemp
     let ann = world.user("ann");
     let strict = world.deliverer_with(&[("egress.allow", "")]).await;
     world.say(&ann, &["one"]).await;
-    until("the guard has refused", async || {
+    until("the guard has refused", || async {
         strict.metric("deliverer_attempts_total", Some("ours")) >= 1
     })
     .await;
@@ -114,7 +114,7 @@ async fn our_own_listeners_are_not_called_whatever_is_allowed() {
     let own = receiver.addr.to_string();
     let deliverer = world.deliverer_with(&[("ingress.listen", &own)]).await;
     world.say(&world.user("ann"), &["one"]).await;
-    until("the guard has refused", async || {
+    until("the guard has refused", || async {
         deliverer.metric("deliverer_attempts_total", Some("ours")) >= 1
     })
     .await;

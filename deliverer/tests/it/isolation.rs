@@ -55,7 +55,7 @@ async fn more_conversations_than_permits_are_all_served_a_few_at_a_time() {
     assert_eq!(receiver.posts().len(), 2 * CROWD, "each once");
     assert!(receiver.at_once_max() <= 3);
     assert!(deliverer.metric("deliverer_put_off_total", Some("permits")) > 0);
-    until("nobody waits", async || deliverer.metric("deliverer_waiting", None) == 0).await;
+    until("nobody waits", || async { deliverer.metric("deliverer_waiting", None) == 0 }).await;
 }
 
 #[tokio::test]

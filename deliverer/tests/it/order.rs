@@ -133,7 +133,8 @@ async fn a_job_that_is_none_stops_nobody() {
     world.ring(&said).await;
     world.settled(&ann).await;
     assert_eq!(receiver.texts(), ["one"]);
-    until("they are counted", async || deliverer.metric("deliverer_strays_total", None) == 2).await;
+    until("they are counted", || async { deliverer.metric("deliverer_strays_total", None) == 2 })
+        .await;
 }
 
 #[tokio::test]

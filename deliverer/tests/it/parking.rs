@@ -23,7 +23,7 @@ async fn after_the_last_attempt_a_delivery_is_parked_with_those_behind_it_and_ca
     world.say(&ann, &["one", "two"]).await;
     world.settled(&ann).await;
     assert_eq!(receiver.texts(), ["one", "one", "one"], "three attempts, and the second never");
-    until("it is counted", async || {
+    until("it is counted", || async {
         deliverer.metric("deliverer_settled_total", Some("exhausted")) == 1
     })
     .await;

@@ -42,9 +42,10 @@ async fn an_outcome_is_written_until_it_is_known_and_the_post_is_not_repeated() 
     world.say(&ann, &["one"]).await;
     receiver.got(1).await;
     server.kill9().await;
-    until("the POST has ended", async || deliverer.metric("deliverer_in_flight", None) == 0).await;
+    until("the POST has ended", || async { deliverer.metric("deliverer_in_flight", None) == 0 })
+        .await;
     server.restart().await.unwrap();
-    until("the outcome is written", async || {
+    until("the outcome is written", || async {
         deliverer.metric("deliverer_settled_total", Some("delivered")) == 1
     })
     .await;

@@ -146,7 +146,7 @@ async fn a_shadow_gets_the_same_turns_is_compared_and_neither_shows_nor_delays()
     // One that hangs ends with the turn deadline, after 15 s.
     assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
     let count = |result: &str| dispatcher.metric("shadows_total", Some(result));
-    let all = async || (count("same"), count("different"), count("failed")) == (2, 1, 1);
+    let all = || async { (count("same"), count("different"), count("failed")) == (2, 1, 1) };
     until("all but the one that hangs are compared", all).await;
     assert_eq!(world.kept("ann").await, json!({}));
     let turns: BTreeSet<_> =

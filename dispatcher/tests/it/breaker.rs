@@ -37,12 +37,12 @@ async fn a_try_that_goes_well_closes_the_breaker() {
     let bot = Scripted::new(|text, _| if text == "bad" { Do::Fail } else { Do::Append });
     let rules = [FAILURES, ("dispatcher.breaker_open", "200ms")];
     let dispatcher = world.dispatcher_with(&bot, &rules).await;
-    until("the breaker opens", async || {
+    until("the breaker opens", || async {
         world.ask("ann", "bad").await;
         dispatcher.metric("breakers_opened_total", None) > 0
     })
     .await;
-    until("the bot is tried", async || world.ask("ann", "a").await != json!({ "text": SORRY }))
+    until("the bot is tried", || async { world.ask("ann", "a").await != json!({ "text": SORRY }) })
         .await;
     for _ in 0..2 {
         world.ask("ann", "bad").await;
@@ -81,7 +81,7 @@ async fn a_process_that_was_stopped_does_not_answer_for_bots_that_are_well() {
     for n in 0..5 {
         hanging.push(world.say(&format!("user-{n}"), "hang").await);
     }
-    until("all run", async || bot.runs().len() == 5).await;
+    until("all run", || async { bot.runs().len() == 5 }).await;
     // It has two threads.
     for n in 0..2 {
         world.say(&format!("stopper-{n}"), "stop").await;

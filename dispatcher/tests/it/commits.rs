@@ -111,7 +111,7 @@ async fn a_database_that_is_away_is_waited_for_and_costs_nothing() {
     world.store.away(true);
     let ann = world.say("ann", "b").await;
     let bob = world.say("bob", "c").await;
-    until("both have met it", async || world.store.calls_away() >= 6).await;
+    until("both have met it", || async { world.store.calls_away() >= 6 }).await;
     assert_eq!((world.row(&ann).await, world.row(&bob).await), (None, None));
     world.store.away(false);
     assert_eq!(world.answer(&ann).await, json!({"text": r#"["a","b"]"#}));

@@ -93,7 +93,7 @@ async fn hostile_scripts_end_in_time_and_the_next_run_works() {
 async fn a_host_that_is_killed_costs_nothing_and_is_replaced() {
     let hosts = hosts(2);
     hosts.says("say(1)").await;
-    until("all are there", async || hosts.pool.idle().len() == 3).await;
+    until("all are there", || async { hosts.pool.idle().len() == 3 }).await;
     for _ in 0..5 {
         let victims = hosts.pool.idle();
         for victim in &victims {
@@ -102,7 +102,7 @@ async fn a_host_that_is_killed_costs_nothing_and_is_replaced() {
             assert!(killed.unwrap().success());
         }
         assert_eq!(hosts.says("say('well')").await, serde_json::json!(["well"]));
-        until("they are replaced", async || {
+        until("they are replaced", || async {
             let idle = hosts.pool.idle();
             idle.len() == 3 && idle.iter().all(|host| !victims.contains(host))
         })
@@ -114,7 +114,7 @@ async fn a_host_that_is_killed_costs_nothing_and_is_replaced() {
 async fn a_host_says_of_itself_that_it_is_jailed_and_has_no_environment() {
     let hosts = hosts(1);
     hosts.says("say(1)").await;
-    until("one is idle", async || !hosts.pool.idle().is_empty()).await;
+    until("one is idle", || async { !hosts.pool.idle().is_empty() }).await;
     let pid = hosts.pool.idle()[0];
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "Threads:\t1"] {

@@ -81,7 +81,7 @@ async fn another_number_of_partitions_loses_and_overtakes_nothing_even_where_an_
         }
         let why = set(&rig, "7").await.unwrap_err();
         assert!(why.contains("ingress") && !why.contains("dispatcher"), "{why}");
-        until("its lease has ended", async || set(&rig, "7").await.is_ok()).await;
+        until("its lease has ended", || async { set(&rig, "7").await.is_ok() }).await;
         let told = rig.system.run(&["partitions", "--json"]).await.unwrap();
         let told: serde_json::Value = serde_json::from_str(&told).unwrap();
         assert_eq!(told["generation"], json!({"number": 2, "partitions": 7}));
@@ -97,6 +97,6 @@ async fn another_number_of_partitions_loses_and_overtakes_nothing_even_where_an_
     };
     let ((status, answer), ()) = tokio::join!(slept, changed);
     assert_eq!(status, 503, "{answer}");
-    until("the sleeper ends", async || !sleeper.alive()).await;
+    until("the sleeper ends", || async { !sleeper.alive() }).await;
     append(&rig, 3).await;
 }

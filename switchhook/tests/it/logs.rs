@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{Data, Up, eventually, say};
+use crate::support::{Data, Up, say};
 
 const CRATES: [&str; 7] =
     ["shared", "ingress", "dispatcher", "deliverer", "console", "switchhook", "script"];
@@ -117,7 +117,7 @@ fn lines(up: &Up) -> Vec<Value> {
 }
 
 async fn line(up: &Up, message: &str, which: impl Fn(&Value) -> bool) -> Value {
-    eventually(message, async || {
+    testkit::until(message, || async {
         lines(up).into_iter().find(|line| line["message"] == message && which(line))
     })
     .await
@@ -185,9 +185,8 @@ async fn the_level_is_changed_for_a_while_by_a_command_and_comes_back_by_itself(
         level(&["dispatcher=debug,outcome=info", "--for", "2s"]).ends_with("s more, then warn")
     );
     assert_eq!(say(&url, token.trim(), "u", "hello").await.status, 200);
-    eventually("the line of a turn", async || up.log().contains("a turn is settled").then_some(()))
-        .await;
-    eventually("the end of the change", async || (level(&[]) == "warn").then_some(())).await;
+    testkit::until("the line of a turn", || async { up.log().contains("a turn is settled") }).await;
+    testkit::until("the end of the change", || async { level(&[]) == "warn" }).await;
     level(&["debug", "--for", "1h"]);
     assert_eq!(level(&["restore"]), "warn");
     let (code, said) = data.fails(&["log-level", "--url", &up.admin, "hyper=trace"]);

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use std::time::Duration;
 
-use crate::support::{Data, Up, eventually, http, say};
+use crate::support::{Data, Up, http, say};
 
 fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}")).to_owned()
@@ -92,7 +92,7 @@ fn api(up: &Up) -> Option<String> {
 async fn a_channel_is_refused_until_it_is_approved_through_the_api_and_then_answers_at_once() {
     let data = Data::new().set("console.listen", "127.0.0.1:0");
     let up = data.up(&["--no-demo"]).await;
-    let api = eventually("the admin API", async || api(&up)).await;
+    let api = testkit::until("the admin API", || async { api(&up) }).await;
     data.json(&["operator", "add", "--name", "ann", "--role", "admin"]);
     let scopes = "read,configure,approve";
     let token = ["api-token", "add", "--name", "ci", "--operator", "ann", "--scopes", scopes];
@@ -110,16 +110,16 @@ async fn a_channel_is_refused_until_it_is_approved_through_the_api_and_then_answ
     let url = text(&channel, "url");
     let client = data.run(&["token", "--app", "shop"]).trim().to_owned();
     let request = ask("/bots/clerk/publish-requests", r#"{"channels":["web"]}"#).await;
-    let refused = async || {
+    let refused = || async {
         let answer = say(&url, &client, "ann", "hi").await;
-        (answer.status == 403 && answer.body.contains("awaiting approval")).then_some(())
+        answer.status == 403 && answer.body.contains("awaiting approval")
     };
-    eventually("a refusal in words", refused).await;
+    testkit::until("a refusal in words", refused).await;
     let id = text(&request, "request_id");
     ask(&format!("/publish-requests/{id}/approve"), "{}").await;
     let approved = tokio::time::Instant::now();
-    let answers = async || (say(&url, &client, "ann", "hi").await.status == 200).then_some(());
-    eventually("an answer", answers).await;
+    let answers = || async { say(&url, &client, "ann", "hi").await.status == 200 };
+    testkit::until("an answer", answers).await;
     // Unannounced, it would be read after half a minute.
     assert!(approved.elapsed() < Duration::from_secs(5), "{:?}", approved.elapsed());
     assert_eq!(up.stop().await, Some(0));

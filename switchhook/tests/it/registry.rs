@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Data, eventually, say};
+use crate::support::{Data, say};
 
 /// An app, a bot and a channel that awaits approval; their ids.
 fn three(data: &Data, name: &str) -> (String, String, Value) {
@@ -136,9 +136,9 @@ async fn a_channel_works_from_its_approval_to_its_suspension_without_a_restart()
     let token = data.run(&["token", "--app", &app]);
     let token = token.trim();
     let until = async |status: u16, words: &str| {
-        eventually(words, async || {
+        testkit::until(words, || async {
             let answer = say(&url, token, "u", "hello").await;
-            (answer.status == status && answer.body.contains(words)).then_some(())
+            answer.status == status && answer.body.contains(words)
         })
         .await;
     };
@@ -152,8 +152,8 @@ async fn a_channel_works_from_its_approval_to_its_suspension_without_a_restart()
     let second =
         data.json(&["channel", "add", "--name", "second", "--bot", "a", "--app", "a", "--approve"]);
     let second = text(&second, "url");
-    eventually("the second channel", async || {
-        (say(&second, token, "u", "two").await.body == r#"{"text":"two"}"#).then_some(())
+    testkit::until("the second channel", || async {
+        say(&second, token, "u", "two").await.body == r#"{"text":"two"}"#
     })
     .await;
     assert_eq!(up.stop().await, Some(0));
@@ -205,11 +205,11 @@ async fn after_a_rotation_both_secrets_work_and_after_a_second_without_overlap_o
     let second = token();
     assert_ne!(first, second);
     let status = async |token: &str| say(&url, token, "ann", "hi").await.status;
-    eventually("the new secret", async || (status(&second).await == 200).then_some(())).await;
+    testkit::until("the new secret", || async { status(&second).await == 200 }).await;
     assert_eq!(status(&first).await, 200, "the overlap");
     data.run(&["app", "rotate", "shop", "--overlap", "0s"]);
     let third = token();
-    eventually("the newest secret", async || (status(&third).await == 200).then_some(())).await;
+    testkit::until("the newest secret", || async { status(&third).await == 200 }).await;
     assert_eq!((status(&first).await, status(&second).await), (401, 401));
     let (code, why) = data.fails(&["app", "remove", "shop"]);
     assert_eq!(code, 65, "{why}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Data, eventually, say};
+use crate::support::{Data, say};
 
 /// All times that a database knows.
 const EVER: [&str; 4] = ["--from", "2020-01-01T00:00", "--to", "2099-12-31T23:59"];
@@ -16,16 +16,16 @@ fn replay(data: &Data, more: &[&str]) -> Value {
 
 /// Waits until so many are settled.
 async fn settled(data: &Data, count: u64) {
-    eventually("they are delivered", async || {
+    testkit::until("they are delivered", || async {
         let rows = replay(data, &["--count"])["rows"].as_u64();
-        (rows == Some(count)).then_some(())
+        rows == Some(count)
     })
     .await;
 }
 
 /// Waits until a replay is done.
 async fn done(data: &Data, id: &str) -> Value {
-    eventually("the replay is done", async || {
+    testkit::until("the replay is done", || async {
         let progress = data.json(&["delivery", "progress", id]);
         (progress["state"] == "done").then_some(progress)
     })

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::support::{Data, eventually};
+use crate::support::Data;
 
 const GREETER: &str =
     r#"const name = await ask("Your name?"); say(`Hello, ${name} of ${env.TOWN}.`);"#;
@@ -77,7 +77,7 @@ async fn hosts_at_work_and_idle_die_with_their_parent() {
     assert_eq!(data.run(&["send", "--channel", "h/web", "hi"]), "going on\n");
     let hang = &["send", "--channel", "h/web", "hang"];
     let mut hanging = data.command(hang).stderr(Stdio::null()).spawn().unwrap();
-    let pids = eventually("all hosts, one of them at work", async || {
+    let pids = testkit::until("all hosts, one of them at work", || async {
         let pids = hosts(up.id());
         // A second of processor time: no start takes that.
         let at_work = |pid: &String| {
@@ -90,9 +90,9 @@ async fn hosts_at_work_and_idle_die_with_their_parent() {
     .await;
     up.signal("KILL");
     up.ended().await;
-    eventually("the end of all hosts", async || {
+    testkit::until("the end of all hosts", || async {
         let is_there = |pid: &String| Path::new("/proc").join(pid).join("exe").exists();
-        (!pids.iter().any(is_there)).then_some(())
+        !pids.iter().any(is_there)
     })
     .await;
     hanging.wait().unwrap();

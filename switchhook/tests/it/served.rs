@@ -2,7 +2,7 @@
 
 use testkit::{free_port, postgres, rabbitmq};
 
-use crate::support::{Data, PATIENCE, eventually, http, say, stdout};
+use crate::support::{Data, PATIENCE, http, say, stdout};
 
 const ENVELOPE: &str = "dGVzdC1vbmx5LWVudmVsb3BlLWtleS0wMTIzNDU2Nzg=";
 const VAULT: &str = "dGVzdC1vbmx5LXZhdWx0LWtleS0wMTIzNDU2Nzg5YWI=";
@@ -25,7 +25,7 @@ async fn up_runs_on_rabbitmq_and_postgresql_with_the_same_demo() {
     assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"text":"hello"}"#), "{}", up.log());
     let answer = say(channels[1]["url"].as_str().unwrap(), token.trim(), "u", "later").await;
     assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{}", up.log());
-    eventually("the POST", async || up.printed().contains(r#""text":"later""#).then_some(())).await;
+    testkit::until("the POST", || async { up.printed().contains(r#""text":"later""#) }).await;
     assert_eq!(up.stop().await, Some(0));
 }
 
@@ -51,8 +51,8 @@ async fn each_room_runs_alone_and_hears_of_the_registry_without_a_restart() {
         rooms.push((room, child, format!("http://{admin}")));
     }
     for (room, _, admin) in &rooms {
-        eventually(room, async || {
-            (http("GET", &format!("{admin}/readyz"), &[], "").await.status == 200).then_some(())
+        testkit::until(room, || async {
+            http("GET", &format!("{admin}/readyz"), &[], "").await.status == 200
         })
         .await;
     }
@@ -64,7 +64,7 @@ async fn each_room_runs_alone_and_hears_of_the_registry_without_a_restart() {
     let url = format!("http://{listen}/chatbot{path}");
     let token = data.run(&["token", "--app", "a"]);
     // The announcement comes at once; without it the copy would be read again after half a minute.
-    let answer = eventually("the new channel", async || {
+    let answer = testkit::until("the new channel", || async {
         let answer = say(&url, token.trim(), "u", "hello").await;
         (answer.status == 200).then_some(answer)
     });

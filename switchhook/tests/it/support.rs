@@ -1,6 +1,7 @@
 //! Runs the binary: a command to its end, or `up` until it is told to stop.
 
 use std::fs::File;
+use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -25,11 +26,6 @@ pub(crate) fn stdout(output: &Output) -> String {
 
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Waits until `found` gives something.
-pub(crate) async fn eventually<T>(what: &str, found: impl AsyncFnMut() -> Option<T>) -> T {
-    testkit::until_within(what, PATIENCE, found).await
 }
 
 /// A data folder of a test's own.
@@ -134,23 +130,19 @@ pub(crate) struct Up {
 impl Up {
     /// Waits until it says where it listens and that it is ready.
     async fn ready(&mut self) {
-        let line = eventually("the line that tells the addresses", async || {
+        let line = testkit::until("the line that tells the addresses", || {
             assert!(self.child.try_wait().unwrap().is_none(), "up has ended: {}", self.log());
             let printed = self.printed();
-            printed
-                .lines()
-                .find(|line| line.starts_with("Switchhook listens on "))
-                .map(str::to_owned)
+            let mut lines = printed.lines();
+            ready(lines.find(|line| line.starts_with("Switchhook listens on ")).map(str::to_owned))
         });
         let line = line.await;
         let mut urls = line.split([' ', ')']).filter(|word| word.starts_with("http://"));
         urls.next().unwrap().clone_into(&mut self.host);
         urls.next().unwrap().clone_into(&mut self.admin);
         let ready = format!("{}/readyz", self.admin);
-        eventually("readiness", async || {
-            (http("GET", &ready, &[], "").await.status == 200).then_some(())
-        })
-        .await;
+        testkit::until("readiness", || async { http("GET", &ready, &[], "").await.status == 200 })
+            .await;
     }
 
     pub(crate) fn printed(&self) -> String {
@@ -173,7 +165,8 @@ impl Up {
 
     /// Its exit code, once it has ended by itself.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
-        let status = eventually("the end of up", async || self.child.try_wait().unwrap()).await;
+        let status =
+            testkit::until("the end of up", || ready(self.child.try_wait().unwrap())).await;
         status.code()
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::support::{Data, PATIENCE, eventually, say, stderr, stdout, switchhook};
+use crate::support::{Data, PATIENCE, say, stderr, stdout, switchhook};
 
 /// The commands that `up` printed, from `curl` to the end of each.
 fn commands(printed: &str) -> Vec<String> {
@@ -45,7 +45,7 @@ async fn the_printed_commands_work_as_they_stand_in_both_modes() {
     let answer = sh(&commands[1]).await;
     assert!(answer.status.success(), "{}", stderr(&answer));
     assert_eq!(stdout(&answer), "", "an asynchronous answer has no body");
-    let got = eventually("the POST at the demo's endpoint", async || {
+    let got = testkit::until("the POST at the demo's endpoint", || async {
         let printed = up.printed();
         printed.lines().find(|line| line.starts_with("POST_URL got ")).map(str::to_owned)
     });
@@ -107,8 +107,8 @@ async fn a_second_start_finds_the_same_demo_and_its_endpoint() {
     assert_eq!(ids(&first), ids(&second));
     let post = commands(&up.printed()).pop().unwrap();
     assert!(sh(&post).await.status.success());
-    eventually("the POST after the restart", async || {
-        up.printed().contains("POST_URL got ").then_some(())
+    testkit::until("the POST after the restart", || async {
+        up.printed().contains("POST_URL got ")
     })
     .await;
 }
@@ -230,10 +230,8 @@ async fn on_sigterm_what_was_begun_is_answered_and_then_it_ends_well() {
     });
     tokio::time::timeout(PATIENCE, bot.asked.notified()).await.unwrap();
     up.signal("TERM");
-    eventually("the word that it stops", async || {
-        up.log().contains("SIGTERM: stopping").then_some(())
-    })
-    .await;
+    testkit::until("the word that it stops", || async { up.log().contains("SIGTERM: stopping") })
+        .await;
     bot.go.notify_one();
     let answer = asking.join_next().await.unwrap().unwrap();
     assert_eq!(answer.status, 200, "{}", up.log());
@@ -263,8 +261,8 @@ async fn what_was_accepted_and_not_finished_is_finished_by_the_next_start() {
     ];
     let url = data.json(&add)["url"].as_str().unwrap().to_owned();
     let token = data.run(&["token", "--app", "demo"]);
-    eventually("the new channel", async || {
-        (say(&url, token.trim(), "u", "slow").await.status == 200).then_some(())
+    testkit::until("the new channel", || async {
+        say(&url, token.trim(), "u", "slow").await.status == 200
     })
     .await;
     tokio::time::timeout(PATIENCE, bot.asked.notified()).await.unwrap();
@@ -272,9 +270,9 @@ async fn what_was_accepted_and_not_finished_is_finished_by_the_next_start() {
     assert_eq!(up.ended().await, Some(0), "{}", up.log());
     let up = data.up(&[]).await;
     bot.go.notify_one();
-    eventually("the answer after the restart", async || {
+    testkit::until("the answer after the restart", || async {
         bot.go.notify_one();
-        up.printed().contains("at last").then_some(())
+        up.printed().contains("at last")
     })
     .await;
 }

@@ -10,18 +10,18 @@ const WITHIN: Duration = Duration::from_secs(30);
 #[tokio::test(start_paused = true)]
 async fn waiting_ends_with_what_was_found_soon_after_it_is_there() {
     let began = Instant::now();
-    let there = async || (began.elapsed() >= Duration::from_secs(10)).then_some("it");
+    let there = || async { (began.elapsed() >= Duration::from_secs(10)).then_some("it") };
     assert_eq!(testkit::until("it", there).await, "it");
     let seen = began.elapsed();
     assert!(seen <= Duration::from_millis(10_100), "{seen:?}");
-    testkit::until("what is there already", async || true).await;
+    testkit::until("what is there already", || async { true }).await;
     assert_eq!(began.elapsed(), seen, "it takes no time");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_never_comes_is_told_with_what_was_waited_for_and_seen_last() {
     let (began, looks) = (Instant::now(), Cell::new(0));
-    let never = async || {
+    let never = || async {
         looks.set(looks.get() + 1);
         Err::<(), _>(format!("look {}", looks.get()))
     };
@@ -35,7 +35,7 @@ async fn what_never_comes_is_told_with_what_was_waited_for_and_seen_last() {
 #[tokio::test(start_paused = true)]
 async fn a_look_that_does_not_end_is_given_up_at_the_deadline() {
     let began = Instant::now();
-    let hangs = async || std::future::pending::<bool>().await;
+    let hangs = || async { std::future::pending::<bool>().await };
     let late = testkit::wait("an answer", WITHIN, hangs).await.unwrap_err().to_string();
     assert!(late.contains("an answer") && late.contains("has not ended"), "{late}");
     assert_eq!(began.elapsed(), WITHIN);
@@ -44,7 +44,7 @@ async fn a_look_that_does_not_end_is_given_up_at_the_deadline() {
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "a second post: not within 60s; last seen: it is not so")]
 async fn a_test_fails_when_what_it_waits_for_never_comes() {
-    testkit::until("a second post", async || false).await;
+    testkit::until("a second post", || async { false }).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -129,7 +129,7 @@ impl Receiver {
 
     /// Waits until that many POSTs have come, and returns them.
     pub(crate) async fn got(&self, count: usize) -> Vec<Post> {
-        until(&format!("{count} posts"), async || self.posts().len() >= count).await;
+        until(&format!("{count} posts"), || async { self.posts().len() >= count }).await;
         self.posts()
     }
 }

@@ -230,7 +230,7 @@ impl<P: Pair> World<P> {
 
     /// Waits until nothing of a conversation is unsettled.
     pub(crate) async fn settled(&self, key: &ConversationKey) {
-        until("everything is settled", async || self.lowest(key).await.is_none()).await;
+        until("everything is settled", || async { self.lowest(key).await.is_none() }).await;
     }
 
     /// Puts a conversation's parked deliveries back.

@@ -76,7 +76,7 @@ impl Scripted {
 
     /// Waits until that many runs have begun.
     pub(crate) async fn began(&self, count: usize) {
-        until(&format!("{count} runs"), async || self.runs().len() >= count).await;
+        until(&format!("{count} runs"), || async { self.runs().len() >= count }).await;
     }
 }
 

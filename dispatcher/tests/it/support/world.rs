@@ -221,7 +221,8 @@ impl<P: Pair> World<P> {
     /// Waits for that many answers to a turn.
     pub(crate) async fn answers(&self, turn: &Turn, count: usize) -> Vec<Bytes> {
         let got = || self.replies.lock().unwrap().get(&turn.id).cloned().unwrap_or_default();
-        until(&format!("{count} answers to {}", turn.text), async || got().len() >= count).await;
+        until(&format!("{count} answers to {}", turn.text), || async { got().len() >= count })
+            .await;
         got()
     }
 
@@ -234,7 +235,8 @@ impl<P: Pair> World<P> {
 
     /// Waits for the turn's row.
     pub(crate) async fn settled(&self, turn: &Turn) -> SettledTurn {
-        until(&format!("{} is settled", turn.text), async || self.row(turn).await.is_some()).await;
+        until(&format!("{} is settled", turn.text), || async { self.row(turn).await.is_some() })
+            .await;
         self.row(turn).await.unwrap()
     }
 
@@ -249,7 +251,7 @@ impl<P: Pair> World<P> {
 
     /// Waits until no turn is queued or unacknowledged.
     pub(crate) async fn idle(&self) {
-        until("all is acknowledged", async || {
+        until("all is acknowledged", || async {
             let mut depth = 0;
             for partition in self.broker.topology().partitions() {
                 depth += self.broker.depth(Queue::Turns, partition).await.unwrap();

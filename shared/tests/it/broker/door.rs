@@ -18,15 +18,15 @@ async fn the_depth_counts_waiting_and_unacknowledged_jobs<H: Harness>(h: H) {
     let broker = h.process().await;
     assert_eq!(broker.depth(TURNS, P0).await, Ok(0));
     publish_all(&broker, 0..10).await;
-    until("ten wait", async || broker.depth(TURNS, P0).await == Ok(10)).await;
+    until("ten wait", || async { broker.depth(TURNS, P0).await == Ok(10) }).await;
     assert_eq!(broker.depth(TURNS, P1).await, Ok(0));
     let mut consumer = consume(&broker).await;
     let jobs = take(&mut consumer, 10).await;
-    until("ten are unacknowledged", async || broker.depth(TURNS, P0).await == Ok(10)).await;
+    until("ten are unacknowledged", || async { broker.depth(TURNS, P0).await == Ok(10) }).await;
     ack_all(&consumer, &jobs[..4]);
-    until("six are left", async || broker.depth(TURNS, P0).await == Ok(6)).await;
+    until("six are left", || async { broker.depth(TURNS, P0).await == Ok(6) }).await;
     ack_all(&consumer, &jobs[4..]);
-    until("none is left", async || broker.depth(TURNS, P0).await == Ok(0)).await;
+    until("none is left", || async { broker.depth(TURNS, P0).await == Ok(0) }).await;
 }
 
 async fn nothing_is_dead_lettered_in_ordinary_use<H: Harness>(h: H) {

@@ -46,7 +46,7 @@ async fn a_full_partition_takes_jobs_again_when_there_is_room<H: Harness>(h: H) 
     let mut consumer = consume(&broker).await;
     let jobs = take(&mut consumer, confirmed.len()).await;
     ack_all(&consumer, &jobs);
-    until("room in the queue", async || publish(&broker, 1_000).await.is_ok()).await;
+    until("room in the queue", || async { publish(&broker, 1_000).await.is_ok() }).await;
     // The queue was empty: 10 fit at once.
     publish_all(&broker, 1_001..1_010).await;
     let next = tokio::time::timeout(SOON, consumer.next()).await.unwrap().unwrap();

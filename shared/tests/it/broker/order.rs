@@ -174,7 +174,7 @@ async fn acks_in_any_order_settle_every_job<H: Harness>(h: H) {
     }
     // An ack said twice is harmless.
     ack_all(&consumer, &jobs[10..20]);
-    until("all are settled", async || h.held(&broker).await == 0).await;
+    until("all are settled", || async { h.held(&broker).await == 0 }).await;
     publish(&broker, 300).await.unwrap();
     assert_eq!(take_numbers(&mut consumer, 1).await, [300]);
     consumer.close().await;

@@ -158,7 +158,7 @@ async fn order_holds_while_processes_come_go_and_die<H: Harness>(h: H) {
         clients.spawn(talk(clients_broker.clone(), conversation));
     }
     let reach = async |percent: u32| {
-        until("more commits", async || ledger.sum() * 100 >= all * percent).await;
+        until("more commits", || async { ledger.sum() * 100 >= all * percent }).await;
     };
     let first = Dispatcher::start(&h.process().await, &ledger);
     reach(10).await;

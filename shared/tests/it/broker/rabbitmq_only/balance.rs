@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shared::broker::{Broker as _, Consumer as _};
 use shared::topology::{Partition, Queue};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ const PARTITIONS: u16 = 16;
 async fn partitions_spread_over_the_processes_where_the_broker_says_so() {
     let spread = async {
         let h = RabbitMq::start(Setup { partitions: PARTITIONS, ..Setup::DEFAULT }).await;
-        let (given, mut owners) = mpsc::unbounded_channel();
+        let (given, owners) = mpsc::unbounded_channel();
         let mut consumers = JoinSet::new();
         let mut processes = Vec::new();
         for number in 1..=3 {
@@ -40,8 +40,9 @@ async fn partitions_spread_over_the_processes_where_the_broker_says_so() {
                 });
             }
         }
-        let mut owner = BTreeMap::<_, usize>::new();
-        until("the owners that there have to be", async || {
+        let seen = Mutex::new((owners, BTreeMap::<_, usize>::new()));
+        until("the owners that there have to be", || async {
+            let (owners, owner) = &mut *seen.lock().await;
             for partition in (0..PARTITIONS).map(Partition) {
                 processes[0].publish(TURNS, partition, turn(), body(0)).await.unwrap();
                 let (partition, number) = owners.recv().await.unwrap();

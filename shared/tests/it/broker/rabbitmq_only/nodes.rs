@@ -40,10 +40,12 @@ async fn a_publish_to_a_silent_node_is_unknown_in_time_and_the_next_goes_elsewhe
         let waited = asked.elapsed();
         assert!(waited < PUBLISH_DEADLINE + Duration::from_secs(1), "{waited:?}");
         // Nobody waits for a connection; while there is none the answer comes at once.
-        until("the next node takes jobs", async || match publish(&engine, 6).await {
-            Ok(()) => true,
-            Err(PublishError::Unavailable(_)) => false,
-            Err(other) => panic!("{other}"),
+        until("the next node takes jobs", || async {
+            match publish(&engine, 6).await {
+                Ok(()) => true,
+                Err(PublishError::Unavailable(_)) => false,
+                Err(other) => panic!("{other}"),
+            }
         })
         .await;
         first.hold(false);

@@ -135,7 +135,7 @@ async fn a_broker_short_of_memory_refuses_in_time_while_acks_go_on() {
         assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
         // Acks reach the broker, and so does a hand-over.
         ack_all(&consumer, &jobs[..7]);
-        until("the acks arrive", async || h.held(&engine).await == 3).await;
+        until("the acks arrive", || async { h.held(&engine).await == 3 }).await;
         consumer.close().await;
         let mut next = consume(&engine).await;
         assert_eq!(take_numbers(&mut next, 3).await, [7, 8, 9]);

@@ -66,7 +66,7 @@ async fn a_process_that_vanishes_is_replaced_and_may_not_settle_anything_later()
         proxy.hold(false);
         let told = async { while old.next().await.is_ok() {} };
         tokio::time::timeout(SOON, told).await.expect("told in time");
-        until("its acks are refused", async || shared::broker::Acker::ack(&acker, 3).is_err())
+        until("its acks are refused", || async { shared::broker::Acker::ack(&acker, 3).is_err() })
             .await;
         new.close().await;
         let mut last = consume(&heir).await;
