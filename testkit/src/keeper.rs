@@ -1,6 +1,7 @@
 //! Holds one engine process. A shell stands between: it starts the engine, passes signals on, and
 //! kills the engine when the pipe from this process closes, whatever the reason.
 
+use std::fmt::Display;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -8,6 +9,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+
+use crate::wait;
 
 /// `$1` is the log file, the rest the command. Reads signal names, one a line.
 const KEEP: &str = r#"exec 3<&0
@@ -76,14 +79,8 @@ impl Keeper {
 
     /// Waits until the engine has ended by itself.
     pub(crate) async fn ended(&self, within: Duration) -> Result<()> {
-        let deadline = tokio::time::Instant::now() + within;
-        while self.alive() {
-            if tokio::time::Instant::now() > deadline {
-                bail!("process {} did not end within {within:?}", self.pid);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Ok(())
+        let what = format!("the end of process {}", self.pid);
+        wait(&what, within, || async { !self.alive() }).await
     }
 
     fn kill(&mut self) {
@@ -132,6 +129,40 @@ impl Drop for Sweeper {
     fn drop(&mut self) {
         let _ = self.shell.kill();
         let _ = self.shell.wait();
+    }
+}
+
+/// Waits until what was just started answers, and no longer than it runs; `ask` asks it once.
+///
+/// # Errors
+///
+/// It has ended, or does not answer in time: what it said last, and the end of its log.
+pub(crate) async fn answers<F, E>(
+    what: &str,
+    within: Duration,
+    log: &Path,
+    runs: impl Fn() -> bool,
+    mut ask: impl FnMut() -> F,
+) -> Result<()>
+where
+    F: Future<Output = Result<(), E>>,
+    E: Display,
+{
+    let runs = &runs;
+    let ended = wait(what, within, || {
+        let asked = ask();
+        async move {
+            match asked.await {
+                Ok(()) => Ok(false),
+                Err(_) if !runs() => Ok(true),
+                Err(why) => Err(why),
+            }
+        }
+    });
+    match ended.await {
+        Ok(false) => Ok(()),
+        Ok(true) => bail!("{what}: it has ended by itself:\n{}", tail(log)),
+        Err(late) => bail!("{late}\n{}", tail(log)),
     }
 }
 

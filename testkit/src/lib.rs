@@ -12,7 +12,9 @@ pub mod rabbitmq;
 pub mod system;
 pub mod wait;
 
-pub use wait::{SOON, lapse, silence, until, until_within, wait};
+pub use wait::{
+    SOON, another_millisecond, block, lapse, lapse_until, silence, until, until_within, wait,
+};
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -8,10 +8,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
-use crate::free_port;
-use crate::keeper::{Keeper, Sweeper, alive, children, tail};
+use crate::keeper::{Keeper, Sweeper, alive, answers, children};
+use crate::{free_port, wait};
 
 const START_MAX: Duration = Duration::from_mins(1);
 const STOP_MAX: Duration = Duration::from_secs(30);
@@ -86,10 +85,9 @@ impl Server {
         let Some(keeper) = keeper else { return };
         let backends = children(keeper.pid());
         drop(keeper);
-        let deadline = Instant::now() + STOP_MAX;
-        while backends.iter().any(|pid| alive(*pid)) && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let gone = || async { !backends.iter().any(|pid| alive(*pid)) };
+        // With one that stays the next start fails, and says so.
+        let _ = wait("the end of its backends", STOP_MAX, gone).await;
     }
 
     /// Starts the server again with the same data and port; waits until it takes connections. One
@@ -102,15 +100,9 @@ impl Server {
         command.extend(["-D".to_owned(), self.data().display().to_string(), "-p".to_owned(), port]);
         let keeper = Keeper::start(&command, &environment(self.folder.path()), &log)?;
         *self.lock() = Some(keeper);
-        let deadline = Instant::now() + START_MAX;
-        while self.execute("postgres", "select 1").await.is_err() {
-            let running = self.lock().as_ref().is_some_and(Keeper::alive);
-            if !running || Instant::now() > deadline {
-                bail!("postgres did not start:\n{}", tail(&log));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Ok(())
+        let runs = || self.lock().as_ref().is_some_and(Keeper::alive);
+        let ask = || self.execute("postgres", "select 1");
+        answers("an answer of postgres", START_MAX, &log, runs, ask).await
     }
 
     /// Shuts the server down in good order; connections are ended.

@@ -12,10 +12,9 @@ use anyhow::{Context as _, Result, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
 
 use crate::free_port;
-use crate::keeper::{Keeper, Sweeper, tail};
+use crate::keeper::{Keeper, Sweeper, answers};
 
 const START_MAX: Duration = Duration::from_mins(2);
 const STOP_MAX: Duration = Duration::from_mins(1);
@@ -178,15 +177,9 @@ impl Node {
             .command(self.root.as_deref(), &["/bin/sh", &format!("{}/rabbitmq-server", self.sbin)]);
         let keeper = Keeper::start(&command, &self.env, &log)?;
         *self.lock() = Some(keeper);
-        let deadline = Instant::now() + START_MAX;
-        while !answers(SocketAddr::from((self.place.host, self.place.port))).await {
-            let alive = self.lock().as_ref().is_some_and(Keeper::alive);
-            if !alive || Instant::now() > deadline {
-                bail!("rabbitmq-server did not start:\n{}", tail(&log));
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        Ok(())
+        let runs = || self.lock().as_ref().is_some_and(Keeper::alive);
+        let ask = || greet(SocketAddr::from((self.place.host, self.place.port)));
+        answers("an answer of rabbitmq-server", START_MAX, &log, runs, ask).await
     }
 
     /// Shuts the node down in good order.
@@ -327,12 +320,15 @@ fn environment(dir: &Path, place: &Place, options: &Options) -> Vec<(String, Str
     .into()
 }
 
-/// Whether something that speaks AMQP 0-9-1 listens there.
-async fn answers(address: SocketAddr) -> bool {
+/// Makes sure that something that speaks AMQP 0-9-1 listens there.
+async fn greet(address: SocketAddr) -> Result<()> {
     let hello = async {
         let mut stream = TcpStream::connect(address).await?;
         stream.write_all(b"AMQP\x00\x00\x09\x01").await?;
         stream.read_u8().await
     };
-    matches!(tokio::time::timeout(Duration::from_secs(2), hello).await, Ok(Ok(1)))
+    match tokio::time::timeout(Duration::from_secs(2), hello).await?? {
+        1 => Ok(()),
+        other => bail!("a frame of type {other}"),
+    }
 }

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
 use crate::free_port;
-use crate::keeper::{Keeper, Sweeper, state, tail};
+use crate::keeper::{Keeper, Sweeper, answers, state, tail};
 
 const READY_MAX: Duration = Duration::from_mins(1);
 const END_MAX: Duration = Duration::from_mins(1);
@@ -217,17 +216,14 @@ impl Process {
         let more = more.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
         let env: Vec<_> = self.env.iter().cloned().chain(more).collect();
         *self.lock() = Some(Keeper::start(&self.command, &env, &self.log)?);
-        let deadline = Instant::now() + READY_MAX;
-        loop {
-            if let Ok((200, _)) = self.admin("/readyz").await {
-                return Ok(());
+        let ready = || async {
+            match self.admin("/readyz").await? {
+                (200, _) => Ok(()),
+                (status, body) => Err(anyhow!("{status}: {body}")),
             }
-            let alive = self.lock().as_ref().is_some_and(Keeper::alive);
-            if !alive || Instant::now() > deadline {
-                bail!("{} is not ready:\n{}", self.room, tail(&self.log));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        };
+        let what = format!("a ready {}", self.room);
+        answers(&what, READY_MAX, &self.log, || self.alive(), ready).await
     }
 
     /// GETs a page of the process's admin port: status and body.

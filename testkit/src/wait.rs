@@ -10,6 +10,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use shared::clock::Clock;
 use tokio::time::{Instant, timeout_at};
 
 /// The longest that anything that has to happen may take on a busy machine.
@@ -117,6 +118,27 @@ where
 pub async fn lapse(lasts: Duration, why: &'static str) {
     debug_assert!(!why.is_empty(), "a lapse has a reason");
     tokio::time::sleep(lasts).await;
+}
+
+/// As [`lapse`], until a moment: one of many that are given beforehand, whatever happens between them.
+pub async fn lapse_until(moment: Instant, why: &'static str) {
+    debug_assert!(!why.is_empty(), "a lapse has a reason");
+    tokio::time::sleep_until(moment).await;
+}
+
+/// As [`lapse`], on a thread that no runtime drives.
+pub fn block(lasts: Duration, why: &'static str) {
+    debug_assert!(!why.is_empty(), "a lapse has a reason");
+    std::thread::sleep(lasts);
+}
+
+/// Waits until the wall clock shows another millisecond, so that the times in ids tell what was made before
+/// from what is made after.
+pub async fn another_millisecond() {
+    let before = Clock::Real.unix_ms();
+    while Clock::Real.unix_ms() <= before {
+        tokio::time::sleep(PITCH_MIN).await;
+    }
 }
 
 /// Makes sure that something does not happen for so long, where no later event could tell that it will not;

@@ -4,20 +4,19 @@
 mod child;
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use shared::broker::{Broker as _, Consumer as _};
 use shared::store::{Deliveries as _, Intake as _, Turns as _};
 use shared::topology::{Partition, Queue};
+use testkit::SOON;
 use tokio::process::{Child, Command};
-use tokio::time::Instant;
 
 use child::{CONVERSATIONS, FOLDER, Note, Notes, World, client, count, key, reply, said, turn};
 
 const ROUNDS: u32 = 8;
-const SOON: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_process_was_told_is_done_is_done() {
@@ -45,17 +44,13 @@ fn start(folder: &Path) -> Child {
 
 /// Waits for this many notes in all; how many there are.
 async fn hear(folder: &Path, process: &mut Child, wanted: usize) -> usize {
-    let deadline = Instant::now() + SOON;
-    loop {
+    testkit::until("its notes", || {
         let notes = Notes::read(folder).len();
-        if notes >= wanted {
-            return notes;
-        }
         let ended = process.try_wait().unwrap();
         assert_eq!(ended, None, "it ended by itself, after {notes} notes of {wanted}");
-        assert!(Instant::now() < deadline, "only {notes} notes of {wanted}");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+        ready(if notes >= wanted { Ok(notes) } else { Err(format!("{notes} of {wanted}")) })
+    })
+    .await
 }
 
 /// What the killed processes were told about one conversation.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use shared::clock::Clock;
 use tokio::time::Instant;
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -45,6 +46,26 @@ async fn a_look_that_does_not_end_is_given_up_at_the_deadline() {
 #[should_panic(expected = "a second post: not within 60s; last seen: it is not so")]
 async fn a_test_fails_when_what_it_waits_for_never_comes() {
     testkit::until("a second post", || async { false }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_that_is_to_pass_has_passed_to_the_given_moment() {
+    let (began, why) = (Instant::now(), "a test of lapses themselves");
+    testkit::lapse(WITHIN, why).await;
+    assert_eq!(began.elapsed(), WITHIN);
+    testkit::lapse_until(began + 2 * WITHIN, why).await;
+    assert_eq!(began.elapsed(), 2 * WITHIN);
+    testkit::lapse_until(began, why).await;
+    assert_eq!(began.elapsed(), 2 * WITHIN, "a moment that has passed is not waited for");
+}
+
+#[tokio::test]
+async fn ids_of_another_millisecond_differ_in_their_times() {
+    for _ in 0..20 {
+        let before = Clock::Real.unix_ms();
+        testkit::another_millisecond().await;
+        assert!(Clock::Real.unix_ms() > before);
+    }
 }
 
 #[tokio::test(start_paused = true)]

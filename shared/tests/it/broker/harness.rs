@@ -9,6 +9,8 @@ use shared::domain::ids::TurnId;
 use shared::entropy::Entropy;
 use shared::topology::{Partition, Queue};
 
+pub(crate) use testkit::until;
+
 /// The longest that a test may take.
 pub(crate) const LIMIT: Duration = Duration::from_mins(3);
 /// The longest that anything that has to happen may take on a busy machine.
@@ -107,21 +109,5 @@ pub(crate) async fn assert_quiet<C: Consumer>(consumer: &mut C) {
 
 /// Subscribes to partition 0, as soon as there is a connection for it.
 pub(crate) async fn consume<B: Broker>(broker: &B) -> B::Consumer {
-    let deadline = tokio::time::Instant::now() + SOON;
-    loop {
-        match broker.consume(TURNS, P0).await {
-            Ok(consumer) => return consumer,
-            Err(lost) => assert!(tokio::time::Instant::now() < deadline, "{lost}"),
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// Waits until a condition holds.
-pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + SOON;
-    while !holds().await {
-        assert!(tokio::time::Instant::now() < deadline, "never came: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("a subscription to partition 0", || broker.consume(TURNS, P0)).await
 }

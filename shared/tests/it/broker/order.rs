@@ -169,7 +169,9 @@ async fn acks_in_any_order_settle_every_job<H: Harness>(h: H) {
     for at in 0..300 {
         ack_all(&consumer, &jobs[at * 7 % 300..][..1]);
         if at % 50 == 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+            let some = std::time::Duration::from_millis(60);
+            testkit::lapse(some, "acks that come together are sent together: here several times")
+                .await;
         }
     }
     // An ack said twice is harmless.

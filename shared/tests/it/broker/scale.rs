@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use shared::broker::{Acker as _, Broker, Consumer as _, Job};
 use shared::topology::{Partition, Queue};
+use testkit::lapse;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,8 @@ conformance! {
 
 const HOT: u32 = 8;
 const CONVERSATIONS: u32 = 32;
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(20);
 
 const fn turns_of(conversation: u32) -> u32 {
     if conversation < HOT { 150 } else { 10 }
@@ -74,7 +77,8 @@ impl Dispatcher {
             partitions.spawn(async move {
                 while !stop.is_cancelled() {
                     own(&broker, partition, &ledger, &stop).await;
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    lapse(PAUSE, "a dispatcher that is given nothing tries again after a while")
+                        .await;
                 }
             });
         }
@@ -121,7 +125,7 @@ async fn own<B: Broker>(
                 }
             }
             let work = u64::from(conversation * 7 + number * 13) % 6;
-            tokio::time::sleep(Duration::from_millis(work)).await;
+            lapse(Duration::from_millis(work), "each job takes a time of its own").await;
             if ledger.commit(conversation, number) {
                 // A stale ack: the job comes again and is found committed.
                 let _ = acker.ack(tag);
@@ -144,7 +148,7 @@ async fn talk<B: Broker>(broker: B, conversation: u32) {
         body.put_u32(number);
         let body = body.freeze();
         while broker.publish(TURNS, partition, turn(), Bytes::clone(&body)).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            lapse(PAUSE, "a client that is refused tries again after a while").await;
         }
     }
 }

@@ -184,7 +184,8 @@ async fn cleaning_beside_traffic_hurts_nobody<H: Harness>(h: H) {
     let cleaning = async {
         for _ in 0..30 {
             other.clean(Retention::default()).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            testkit::lapse(Duration::from_millis(2), "rounds go on while turns are committed")
+                .await;
         }
     };
     let talking = async {

@@ -1,7 +1,5 @@
 //! Tables that are divided by the day inside a turn's id: made ahead, dropped whole, in nobody's way.
 
-use std::time::Duration;
-
 use shared::clock::Clock;
 use shared::domain::ids::TurnId;
 use shared::store::{Retention, Turns as _, Upkeep as _};
@@ -133,13 +131,11 @@ async fn cleaning_gives_way_to_whoever_uses_a_day_that_is_to_go(h: Postgres) {
     // Commits go on meanwhile and afterwards.
     world.say(&world.user("ann"), &["one"]).await;
     reader.batch_execute("commit").await.unwrap();
-    let gone = async {
-        while places(&client, "turn").await.contains(&place) {
-            world.s.clean(Retention::default()).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("a later round drops it");
+    testkit::until("a later round drops it", || async {
+        world.s.clean(Retention::default()).await.unwrap();
+        !places(&client, "turn").await.contains(&place)
+    })
+    .await;
 }
 
 async fn a_day_whose_turns_came_before_its_place_was_made_stays_in_the_net(h: Postgres) {

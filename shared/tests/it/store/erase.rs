@@ -9,6 +9,7 @@ use shared::domain::outcome::Outcome;
 use shared::store::{
     CommitError, Deliveries as _, Intake as _, Settlement, Turns as _, Upkeep as _, Verdict,
 };
+use testkit::another_millisecond;
 
 use super::fixtures::{World, attempt, turn};
 use super::harness::Harness;
@@ -29,15 +30,11 @@ const SECRET: &str = "SAID-IN-CONFIDENCE";
 const NAME: &str = "ann.the.user@example.com";
 const NONE: [String; 0] = [];
 
-/// Ids tell milliseconds: what comes before and after shall not share one.
-async fn a_moment() {
-    tokio::time::sleep(Duration::from_millis(20)).await;
-}
-
+/// Ids tell milliseconds: what comes before and after shall not share one with the erasure.
 async fn erase<H: Harness>(world: &World<H>, key: &ConversationKey) -> u64 {
-    a_moment().await;
+    another_millisecond().await;
     let rows = world.s.erase(&key.channel, &key.user).await.unwrap();
-    a_moment().await;
+    another_millisecond().await;
     rows
 }
 

@@ -1,7 +1,6 @@
 //! Facts of PostgreSQL that the statements of the store rest on.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use shared::store::{CommitError, Turns as _};
 use tokio::sync::Barrier;
@@ -72,12 +71,8 @@ async fn held(h: &Postgres) -> Client {
 async fn somebody_waits(client: &Client) {
     let sql = "select 1 from pg_stat_activity
                 where wait_event_type = 'Lock' and datname = current_database()";
-    let waits = async {
-        while client.query(sql, &[]).await.unwrap().is_empty() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), waits).await.expect("it waits for the lock");
+    let waits = || async { !client.query(sql, &[]).await.unwrap().is_empty() };
+    testkit::until("it waits for the lock", waits).await;
 }
 
 async fn an_update_that_waited_sees_its_row_anew_but_other_tables_as_they_were(h: Postgres) {

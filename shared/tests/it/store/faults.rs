@@ -34,7 +34,7 @@ async fn what_was_acknowledged_survives_kill_9_of_the_server_and_the_rest_happen
     };
     let killing = async {
         for _ in 0..KILLS {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            testkit::lapse(Duration::from_millis(100), "how often the server is killed").await;
             world.h.cut().await;
         }
     };
@@ -126,13 +126,11 @@ async fn a_frozen_server_is_away_within_five_seconds_and_comes_back_by_itself(h:
 
 /// Waits until the database answers again.
 async fn back(world: &World<Alone>) {
-    let back = async {
-        while world.s.ping().await.is_err() || world.s.load(&world.user("x"), turn()).await.is_err()
-        {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), back).await.expect("it comes back by itself");
+    testkit::until("it comes back by itself", || async {
+        world.s.ping().await?;
+        world.s.load(&world.user("x"), turn()).await
+    })
+    .await;
 }
 
 async fn a_commit_that_a_frozen_server_takes_up_late_has_one_effect(h: Alone) {
@@ -146,17 +144,13 @@ async fn a_commit_that_a_frozen_server_takes_up_late_has_one_effect(h: Alone) {
         assert!(matches!(unknown, Err(CommitError::Unknown(_))), "{unknown:?}");
         // At once after the thaw the second commit races with what the first has left in the socket.
         world.h.away(false).await;
-        let again = async {
-            loop {
-                match world.s.commit(draft.clone()).await {
-                    Err(CommitError::Unknown(_)) => {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                    }
-                    known => return known,
-                }
+        let known = testkit::until("a commit that is decided", || async {
+            match world.s.commit(draft.clone()).await {
+                Err(CommitError::Unknown(why)) => Err(why),
+                known => Ok(known),
             }
-        };
-        let known = again.await;
+        })
+        .await;
         assert!(matches!(known, Ok(_) | Err(CommitError::Missed)), "{known:?}");
         assert!(world.settled(&key, draft.record.turn).await.is_some());
         assert_eq!(world.conversation(&key).await.version, before + 1, "one effect");

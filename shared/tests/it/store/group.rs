@@ -31,7 +31,8 @@ async fn commit<S: Store>(store: &S, draft: TurnCommit) -> Result<Option<Committ
                 if loaded.is_ok_and(|(_, settled)| settled.is_some()) {
                     return Ok(None);
                 }
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                let pause = Duration::from_millis(10);
+                testkit::lapse(pause, "a dispatcher that was told nothing asks again later").await;
             }
             Err(verdict) => return Err(verdict),
         }

@@ -128,7 +128,7 @@ async fn commits_beside_outcomes_never_leave_a_conversation_without_its_head<H: 
         let draft = world.draft(&key, said.done.version, turn(), &["two"]);
         let stagger = Duration::from_micros(round % 10 * 100);
         let commit = async {
-            tokio::time::sleep(stagger).await;
+            testkit::lapse(stagger, "the two meet at another moment in each round").await;
             world.s.commit(draft).await.unwrap()
         };
         let log = Some(attempt(1));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use shared::domain::ids::{ConversationKey, TurnId};
 use shared::store::{Claimed, CommitError, Store, StoreError, Turns as _, Upkeep as _, Verdict};
+use testkit::{another_millisecond, lapse};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -73,7 +74,8 @@ async fn deliver<S: Store>(
 ) -> Result<(), StoreError> {
     for round in 0..rounds {
         let Some(lowest) = store.lowest(key.id()).await? else {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            lapse(Duration::from_millis(1), "a deliverer with nothing to do looks again later")
+                .await;
             continue;
         };
         let row = lowest.delivery;
@@ -97,7 +99,7 @@ async fn an_erasure_in_the_middle_of_everything_leaves_only_what_is_newer<H: Har
         let key = world.user(&format!("user {round}"));
         let old: Vec<_> = (0..24).map(|_| turn()).collect();
         // Ids tell milliseconds: what comes before and after shall not share one.
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        another_millisecond().await;
         let mut running = JoinSet::new();
         for (n, some) in old.chunks(8).enumerate() {
             let store = if n % 2 == 0 { world.s.clone() } else { world.h.other().await };
@@ -110,9 +112,10 @@ async fn an_erasure_in_the_middle_of_everything_leaves_only_what_is_newer<H: Har
         }
         let (store, lane) = (world.h.other().await, key.clone());
         running.spawn(async move { deliver(&store, &lane, 30).await.unwrap() });
-        tokio::time::sleep(Duration::from_millis(round * 3)).await;
+        lapse(Duration::from_millis(round * 3), "it meets the others at another moment each time")
+            .await;
         world.s.erase(&key.channel, &key.user).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        another_millisecond().await;
         let newer = turn();
         work(&world, &world.s, &key, (newer, "fresh")).await;
         running.join_all().await;

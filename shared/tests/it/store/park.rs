@@ -67,7 +67,7 @@ async fn a_delivery_committed_during_the_parking_is_behind_or_goes_on<H: Harness
         let draft = world.draft(&key, said.done.version, turn(), &["three"]);
         let stagger = Duration::from_micros(round % 12 * 100);
         let commit = async {
-            tokio::time::sleep(stagger).await;
+            testkit::lapse(stagger, "the two meet at another moment in each round").await;
             world.s.commit(draft.clone()).await
         };
         let park = other.settle(said.place(0), 0, None, Verdict::Park(Exhausted));

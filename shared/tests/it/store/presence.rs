@@ -10,6 +10,7 @@ use super::engine_postgres::Postgres as Engine;
 use super::harness::Harness;
 
 const LONG: Duration = Duration::from_mins(1);
+const MEET: &str = "the two meet at another moment in each round";
 
 conformance! {
     postgres only:
@@ -110,11 +111,11 @@ async fn a_lease_that_is_renewed_and_a_change_never_both_succeed(h: Engine) {
         let partitions = if seen.generation.partitions == 16 { 8 } else { 16 };
         let (heard, moved) = tokio::join!(
             async {
-                tokio::time::sleep(first).await;
+                testkit::lapse(first, MEET).await;
                 store.stay(me, LONG).await.unwrap()
             },
             async {
-                tokio::time::sleep(second).await;
+                testkit::lapse(second, MEET).await;
                 store.renumber(&seen, partitions, false).await
             }
         );

@@ -9,6 +9,7 @@ use shared::domain::ids::{ConversationKey, TurnId};
 use shared::store::{
     CommitError, Deliveries as _, Session, SettledTurn, Store, StoreError, TurnCommit, Turns,
 };
+use testkit::lapse;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
@@ -24,6 +25,8 @@ conformance! { postgres only:
 }
 
 const CONVERSATIONS: usize = 5;
+const PAUSE: Duration = Duration::from_millis(20);
+const AGAIN: &str = "a dispatcher asks a database that is away again after a while";
 
 /// What a winner reports: conversation, turn, first number, count.
 pub(super) type Effect = (ConversationKey, TurnId, i64, usize);
@@ -59,7 +62,7 @@ async fn run<S: Store>(
         let (conversation, settled) = match store.load(key, turn).await {
             Ok(loaded) => loaded,
             Err(StoreError::Away(_)) => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                lapse(PAUSE, AGAIN).await;
                 continue;
             }
             Err(refused) => panic!("{refused}"),
@@ -72,7 +75,7 @@ async fn run<S: Store>(
         match store.commit(commit).await {
             Ok(done) => return Ended::Won((key.clone(), turn, done.first_delivery, count)),
             Err(CommitError::Missed) => {}
-            Err(CommitError::Unknown(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(CommitError::Unknown(_)) => lapse(PAUSE, AGAIN).await,
             Err(refused @ CommitError::Refused(_)) => panic!("{refused}"),
         }
     }
@@ -168,7 +171,7 @@ async fn a_commit_whose_outcome_is_unknown_is_settled_by_reading_again<H: Unreli
     };
     let cutting = async {
         for _ in 0..25 {
-            tokio::time::sleep(Duration::from_millis(25)).await;
+            lapse(Duration::from_millis(25), "how often connections are cut").await;
             world.h.cut().await;
         }
     };
@@ -197,12 +200,7 @@ async fn a_database_that_is_away_is_neither_a_miss_nor_a_refusal<H: Unreliable>(
     let lowest = world.s.lowest(key.id()).await;
     assert!(matches!(lowest, Err(StoreError::Away(_))), "{lowest:?}");
     world.h.away(false).await;
-    let back = async {
-        while world.s.ping().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), back).await.expect("it comes back by itself");
+    testkit::until("it comes back by itself", || world.s.ping()).await;
     if world.settled(&key, draft.record.turn).await.is_none() {
         world.s.commit(draft).await.unwrap();
     }

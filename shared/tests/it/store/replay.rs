@@ -342,7 +342,8 @@ async fn replays_are_listed_newest_first<H: Harness>(h: H) {
     let mut made = Vec::new();
     for _ in 0..3 {
         made.insert(0, begin(&world.s, &everything(&world.channel)).await.id);
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        // Ids tell milliseconds.
+        testkit::another_millisecond().await;
     }
     let ids = |rows: Vec<Replay>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
     assert_eq!(ids(world.s.replays(None, 10).await.unwrap()), made);

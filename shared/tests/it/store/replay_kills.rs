@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use shared::store::replay::{ReplayState, ReplayStore as _, Stepped};
 use shared::store::{Deliveries as _, Turns as _};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::engine_postgres::{Alone, Postgres};
@@ -55,11 +56,18 @@ async fn killed<H: Unreliable>(h: H, every: Duration) {
     };
     assert_eq!(replay.total, 3 * CONVERSATIONS as u64);
     let deadline = Instant::now() + Duration::from_mins(2);
+    let (stepped, mut steps) = watch::channel(());
     let stepping = async {
+        // The killing ends with it.
+        let stepped = stepped;
         let mut failed = 0;
         loop {
             assert!(Instant::now() < deadline, "it ends");
-            match world.s.step_replay().await {
+            let step = world.s.step_replay().await;
+            if step.is_ok() {
+                stepped.send_replace(());
+            }
+            match step {
                 Ok(Stepped::Ended(_)) => return failed,
                 Ok(Stepped::Idle | Stepped::Appended(_)) => {
                     // Whether an unknown step was its last is told by the row.
@@ -72,22 +80,18 @@ async fn killed<H: Unreliable>(h: H, every: Duration) {
             }
         }
     };
-    // The last restart is waited for, too.
-    let done = std::sync::atomic::AtomicBool::new(false);
     let killing = async {
-        while !done.load(std::sync::atomic::Ordering::SeqCst) {
-            tokio::time::sleep(every).await;
+        // Each life sees a step: it goes on, however slow the machine. The last restart is waited for, too.
+        while steps.changed().await.is_ok() {
+            testkit::lapse(every, "how long the database lives after a step").await;
             world.h.cut().await;
+            steps.mark_unchanged();
         }
     };
-    let stepping = async {
-        let failed: u32 = stepping.await;
-        done.store(true, std::sync::atomic::Ordering::SeqCst);
-        failed
-    };
-    let (failed, ()) = tokio::join!(stepping, killing);
+    let (failed, ()): (u32, ()) = tokio::join!(stepping, killing);
     assert!(failed > 0, "it was interrupted");
-    let replay = world.s.replay(replay.id).await.unwrap().unwrap();
+    let replay = testkit::until("an answer after the last cut", || world.s.replay(replay.id)).await;
+    let replay = replay.unwrap();
     assert_eq!((replay.sent, replay.passed), (replay.total, 0));
     check(&world, &all).await;
 }

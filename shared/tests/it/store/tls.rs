@@ -31,12 +31,7 @@ async fn with_the_certificate_of_the_server_the_connection_is_encrypted(h: Alone
     let trusting = format!("{}?sslmode=verify-full&sslrootcert={}", h.url(), file.display());
     let store = open(&trusting);
     // The server reads its settings anew when it comes to it.
-    let migrated = async {
-        while store.migrate().await.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(30), migrated).await.unwrap();
+    testkit::until("a migration over TLS", || store.migrate()).await;
     store
         .load(&shared::domain::ids::ConversationKey::new("c".into(), "u".into()), turn())
         .await

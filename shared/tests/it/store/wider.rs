@@ -45,6 +45,12 @@ async fn read<H: Harness>(world: &World<H>, scope: &Scope) -> Vec<(String, Strin
     kept.into_iter().map(|kept| (kept.key, kept.value)).collect()
 }
 
+/// Waits until the time of a key has passed.
+async fn forgotten<H: Harness>(world: &World<H>, scope: &Scope, key: &str) {
+    let gone = || async { read(world, scope).await.iter().all(|(kept, _)| kept != key) };
+    testkit::until("it is forgotten", gone).await;
+}
+
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
@@ -62,7 +68,7 @@ async fn what_is_put_is_read_replaced_deleted_and_forgotten_in_time<H: Harness>(
         change(&user, "x", put("{\"b\":[1,null]}")),
     ];
     commit(&world, &key, changes).await;
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    forgotten(&world, &bot, "short").await;
     assert_eq!(read(&world, &bot).await, pairs(&[("gone", "1"), ("long", "\"a\"")]));
     assert_eq!(read(&world, &user).await, pairs(&[("x", "{\"b\":[1,null]}")]));
     let changes = vec![change(&bot, "gone", Effect::Delete), change(&bot, "long", put("2"))];
@@ -88,7 +94,7 @@ async fn numbers_are_added_to_where_they_stand<H: Harness>(h: H) {
         change(&bot, "f", expired),
     ];
     commit(&world, &key, changes).await;
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    forgotten(&world, &bot, "f").await;
     let add = |key: &str| change(&bot, key, Effect::Add(2));
     commit(&world, &key, ["a", "b", "c", "d", "e", "f", "new"].map(add).to_vec()).await;
     let expected =

@@ -28,7 +28,7 @@ async fn an_idle_partition_whose_owner_died_delivers_a_later_job_within_two_seco
         take(&mut heirs, 1).await;
         let handed_over = died.elapsed();
         assert!(handed_over < Duration::from_secs(10), "{handed_over:?}");
-        tokio::time::sleep_until(died + Duration::from_secs(10)).await;
+        testkit::lapse_until(died + Duration::from_secs(10), "so late the doorbell is due").await;
         let due = Instant::now();
         publish(&heir, 1).await.unwrap();
         take(&mut heirs, 1).await;

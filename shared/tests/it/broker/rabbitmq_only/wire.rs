@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Connection, ConnectionProperties, message::Delivery};
+use lapin::{BasicProperties, Connection, ConnectionProperties, Consumer, message::Delivery};
 use shared::broker::{Broker as _, ReplyAddress};
 use shared::topology::Queue;
 
@@ -22,7 +22,7 @@ async fn properties_are_fixed_and_headers_are_empty() {
     let (id, body) = (turn(), Bytes::from_static(BODY));
 
     broker.publish(TURNS, P0, id, body.clone()).await.unwrap();
-    let seen = look(&looker, &h.topology.queue(TURNS, P0), None).await;
+    let seen = next(&mut watch(&looker, &h.topology.queue(TURNS, P0), None).await).await;
     let correlated = |mode: u8| {
         BasicProperties::default()
             .with_delivery_mode(mode)
@@ -31,35 +31,26 @@ async fn properties_are_fixed_and_headers_are_empty() {
     assert_eq!((seen.properties, &seen.data[..]), (correlated(2), BODY));
 
     broker.publish(Queue::Deliveries, P0, id, body.clone()).await.unwrap();
-    let seen = look(&looker, &h.topology.queue(Queue::Deliveries, P0), None).await;
+    let seen =
+        next(&mut watch(&looker, &h.topology.queue(Queue::Deliveries, P0), None).await).await;
     assert_eq!((seen.properties, &seen.data[..]), (correlated(1), BODY));
 
     let bare = BasicProperties::default().with_delivery_mode(1);
     let replies = h.topology.replies_exchange();
-    let watched = look(&looker, "", Some((&replies, "somebody")));
-    let send = async {
-        loop {
-            broker.reply(&ReplyAddress("somebody".into()), body.clone()).await;
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
-    let seen = tokio::select! { seen = watched => seen, () = send => unreachable!() };
+    let mut watched = watch(&looker, "", Some((&replies, "somebody"))).await;
+    broker.reply(&ReplyAddress("somebody".into()), body.clone()).await;
+    let seen = next(&mut watched).await;
     assert_eq!((seen.properties, &seen.data[..]), (bare.clone(), BODY));
 
     let control = h.topology.control_exchange();
-    let watched = look(&looker, "", Some((&control, "")));
-    let send = async {
-        loop {
-            broker.announce(body.clone()).await;
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
-    let seen = tokio::select! { seen = watched => seen, () = send => unreachable!() };
+    let mut watched = watch(&looker, "", Some((&control, ""))).await;
+    broker.announce(body.clone()).await;
+    let seen = next(&mut watched).await;
     assert_eq!((seen.properties, &seen.data[..]), (bare, BODY));
 }
 
-/// Reads one message of a queue, or of a new one with this binding.
-async fn look(connection: &Connection, queue: &str, binding: Option<(&str, &str)>) -> Delivery {
+/// Subscribes to a queue, or to a new one with this binding, which is there afterwards.
+async fn watch(connection: &Connection, queue: &str, binding: Option<(&str, &str)>) -> Consumer {
     let channel = connection.create_channel().await.unwrap();
     let mut name = queue.to_owned();
     if let Some((exchange, key)) = binding {
@@ -72,7 +63,9 @@ async fn look(connection: &Connection, queue: &str, binding: Option<(&str, &str)
     }
     let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
     let tag = "looker".into();
-    let mut consumer =
-        channel.basic_consume(name.into(), tag, options, FieldTable::default()).await.unwrap();
-    tokio::time::timeout(SOON, consumer.next()).await.expect("seen in time").unwrap().unwrap()
+    channel.basic_consume(name.into(), tag, options, FieldTable::default()).await.unwrap()
+}
+
+async fn next(watched: &mut Consumer) -> Delivery {
+    tokio::time::timeout(SOON, watched.next()).await.expect("seen in time").unwrap().unwrap()
 }
