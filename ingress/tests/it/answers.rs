@@ -32,7 +32,7 @@ async fn an_asynchronous_200_is_empty_and_comes_after_the_job_is_safe() {
     assert_eq!((answer.status, answer.body.as_str()), (200, ""));
     let id = answer.header("switchhook-turn-id").to_owned();
     worker.now(Doing::Answers);
-    until(|| !worker.seen().is_empty()).await;
+    until("it is worked on", || async { !worker.seen().is_empty() }).await;
     let seen = worker.seen();
     assert_eq!((seen[0].turn.id.to_string(), seen[0].reply_to.as_ref()), (id, None));
 }
@@ -106,7 +106,8 @@ async fn what_has_begun_is_answered_while_the_room_drains() {
     let worker = Worker::start(&world.ground, Doing::Nothing).await;
     let asked = world.say(HOOK, "ann", "hello");
     let stopping = async {
-        until(|| world.metric("switchhook_ingress_waiters") >= 1.0).await;
+        until("its caller waits", || async { world.metric("switchhook_ingress_waiters") >= 1.0 })
+            .await;
         let later = async {
             world.ground.lifecycle.stop().cancelled().await;
             worker.now(Doing::Answers);

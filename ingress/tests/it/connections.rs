@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use testkit::lapse;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -98,7 +99,7 @@ async fn a_head_that_trickles_in_is_cut_off() {
     let (mut reader, mut writer) = connect(&world).await.into_split();
     let trickle = async {
         while writer.write_all(b"x").await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            lapse(Duration::from_millis(20), "the client is slow").await;
         }
     };
     let mut answer = Vec::new();
@@ -133,7 +134,7 @@ async fn waiting_for_a_slow_bot_is_not_idling() {
     let worker = Worker::start(&world.ground, Doing::Nothing).await;
     let asked = world.say(HOOK, "ann", "hello");
     let later = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        lapse(Duration::from_secs(1), "the bot is slow").await;
         worker.now(Doing::Answers);
     };
     let (answer, ()) = tokio::join!(asked, later);
@@ -145,10 +146,12 @@ async fn one_address_holds_a_share_of_the_connections() {
     let settings = &[("ingress.connections_per_ip_max", "2")];
     let world = World::start(Setup { settings, ..Setup::default() }).await;
     let held = [connect(&world).await, connect(&world).await];
-    until(|| world.metric("switchhook_ingress_connections") >= 2.0).await;
+    until("both are held", || async { world.metric("switchhook_ingress_connections") >= 2.0 })
+        .await;
     assert_eq!(rest(&mut connect(&world).await).await, "");
     drop(held);
-    until(|| world.metric("switchhook_ingress_connections") <= 0.0).await;
+    until("both are closed", || async { world.metric("switchhook_ingress_connections") <= 0.0 })
+        .await;
     let answer = exchange(&world, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
 }
@@ -204,6 +207,6 @@ async fn what_is_published_after_the_lease_has_ended_is_not_told_to_be_accepted(
     let refused = world.say(ASYNC_HOOK, "ann", "hello").await;
     assert_eq!(refused.refusal(), "Not accepted: the registry is out of date");
     worker.now(Doing::Answers);
-    until(|| worker.seen().len() >= 2).await;
+    until("both are worked on", || async { worker.seen().len() >= 2 }).await;
     assert_eq!(worker.seen().len(), 2, "nothing of what was refused at the door");
 }

@@ -27,7 +27,7 @@ async fn a_repeat_of_what_still_runs_hands_the_same_turn_over_again() {
     let again = say(&world, ASYNC_HOOK, "k", "hello").await;
     assert_eq!((first.status, again.status), (200, 200));
     worker.now(Doing::Answers);
-    until(|| worker.seen().len() >= 2).await;
+    until("both are worked on", || async { worker.seen().len() >= 2 }).await;
     let seen = worker.seen();
     assert_eq!(seen[0].turn, seen[1].turn, "the inbox makes it harmless");
     assert_eq!(again.header("switchhook-turn-id"), seen[0].turn.id.to_string());

@@ -4,7 +4,7 @@ use shared::broker::Broker as _;
 use shared::registry::Rate;
 use shared::wire::jobs::Announcement;
 
-use crate::support::{ASYNC_HOOK, Answer, BOT, Doing, HOOK, SOON, Setup, Worker, World, until};
+use crate::support::{ASYNC_HOOK, Answer, BOT, Doing, HOOK, Setup, Worker, World, until};
 
 #[tokio::test]
 async fn a_full_queue_is_not_accepted_and_says_so() {
@@ -22,10 +22,10 @@ async fn a_full_queue_is_not_accepted_and_says_so() {
     assert_eq!(refused.refusal(), "Not accepted: the queue is full");
     assert_eq!(refused.header("retry-after"), "2");
     worker.now(Doing::Answers);
-    until(|| worker.seen().len() >= accepted).await;
+    until("all are worked on", || async { worker.seen().len() >= accepted }).await;
     // What is done leaves the queue a little later.
-    let recovers = async { while world.say(ASYNC_HOOK, "ann", "hello").await.status != 200 {} };
-    tokio::time::timeout(SOON, recovers).await.expect("it recovers");
+    until("it recovers", || async { world.say(ASYNC_HOOK, "ann", "hello").await.status == 200 })
+        .await;
 }
 
 #[tokio::test]
@@ -52,7 +52,10 @@ async fn a_bot_that_dispatchers_call_saturated_is_refused_until_they_withdraw() 
         world.ground.broker.announce(announcement.seal(&world.ground.keys).unwrap()).await;
         let expected = f64::from(u8::from(saturated));
         #[expect(clippy::float_cmp, reason = "a gauge of whole numbers")]
-        until(|| world.metric("switchhook_ingress_saturated_bots") == expected).await;
+        until("it is heard", || async {
+            world.metric("switchhook_ingress_saturated_bots") == expected
+        })
+        .await;
     };
     announce(true).await;
     let refused = world.say(HOOK, "ann", "hello").await;
@@ -69,7 +72,10 @@ async fn as_many_turns_wait_as_may_and_the_next_is_told_to_come_back() {
     let worker = Worker::start(&world.ground, Doing::Nothing).await;
     let first = world.say(HOOK, "ann", "hello");
     let second = async {
-        until(|| world.metric("switchhook_ingress_in_flight") >= 1.0).await;
+        until("the first is in flight", || async {
+            world.metric("switchhook_ingress_in_flight") >= 1.0
+        })
+        .await;
         let refused = world.say(HOOK, "bob", "hello").await;
         worker.now(Doing::Answers);
         refused
@@ -103,7 +109,10 @@ async fn one_app_does_not_take_all_places() {
     let worker = Worker::start(&world.ground, Doing::Nothing).await;
     let many = futures_util::future::join_all((0..3).map(|_| world.say(HOOK, "ann", "hello")));
     let others = async {
-        until(|| world.metric("switchhook_ingress_in_flight") >= 3.0).await;
+        until("three are in flight", || async {
+            world.metric("switchhook_ingress_in_flight") >= 3.0
+        })
+        .await;
         let refused = world.say(HOOK, "ann", "hello").await;
         worker.now(Doing::Answers);
         (refused, Answer::of(world.other("bob")).await)
@@ -119,16 +128,13 @@ async fn without_the_store_nobody_is_left_waiting_for_an_answer() {
     let world = World::start(Setup::default()).await;
     let _worker = Worker::start(&world.ground, Doing::Nothing).await;
     world.database.clone().close().await;
-    let refused = async {
-        loop {
-            let answer = world.say(HOOK, "ann", "hello").await;
-            assert_eq!(answer.status, 503, "{}", answer.body);
-            if answer.refusal() == "Not accepted: the database is away" {
-                return answer;
-            }
-        }
-    };
-    let refused = tokio::time::timeout(SOON, refused).await.expect("noticed");
+    let refused = until("it is noticed", || async {
+        let answer = world.say(HOOK, "ann", "hello").await;
+        assert_eq!(answer.status, 503, "{}", answer.body);
+        let why = answer.refusal();
+        if why == "Not accepted: the database is away" { Ok(answer) } else { Err(why) }
+    })
+    .await;
     assert_eq!(refused.header("retry-after"), "2");
 }
 
@@ -139,7 +145,7 @@ async fn channels_are_served_from_memory_for_so_long_and_then_the_process_is_not
     let world = World::start(Setup { settings, ..Setup::default() }).await;
     let _worker = Worker::start(&world.ground, Doing::Answers).await;
     assert_eq!(world.say(ASYNC_HOOK, "ann", "hello").await.status, 200);
-    until(|| !world.ground.readiness.failing().is_empty()).await;
+    until("it is not ready", || async { !world.ground.readiness.failing().is_empty() }).await;
     assert!(world.ground.readiness.failing()[0].starts_with("registry: "));
     let refused = world.say(ASYNC_HOOK, "ann", "hello").await;
     assert_eq!(refused.status, 503);

@@ -29,6 +29,7 @@ use shared::vault::Vault;
 use shared::wire::envelope::Keys;
 use tokio::net::TcpListener;
 
+pub(crate) use testkit::{SOON, until};
 pub(crate) use worker::{Doing, Worker};
 
 pub(crate) const BOT: &str = "st-1";
@@ -37,8 +38,6 @@ pub(crate) const HOOK: &str = "/chatbot/hooks/st-1";
 pub(crate) const OTHER_HOOK: &str = "/chatbot/hooks/st-1/hookInstance/ivrInst-3";
 pub(crate) const ASYNC_HOOK: &str = "/chatbot/hooks/st-1/hookInstance/ivrInst-2";
 const SECRET: &str = "an-ingress-test-secret-of-enough-bytes";
-/// The longest that anything that has to happen may take.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 pub(crate) type TestGround = Ground<EmbeddedBroker, Sqlite>;
 
@@ -167,16 +166,6 @@ impl Answer {
         assert_eq!(body["errors"][0]["code"], self.status, "{body}");
         body["errors"][0]["msg"].as_str().unwrap().to_owned()
     }
-}
-
-/// Waits for what has no event of its own.
-pub(crate) async fn until(done: impl Fn() -> bool) {
-    let waiting = async {
-        while !done() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(SOON, waiting).await.expect("in time");
 }
 
 pub(crate) fn token() -> String {
