@@ -92,10 +92,10 @@ async fn a_session_ends_when_the_client_asks_for_a_new_one_or_after_its_time_out
     anew.new_session = true;
     world.publish(&anew).await;
     assert_eq!(world.answer(&anew).await, json!({"text": r#"["b"]"#}));
-    // Seen by the lane's memory, then by the store's clock.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    testkit::lapse(Duration::from_millis(500), "it ends in the lane's memory").await;
     assert_eq!(world.ask("ann", "c").await, json!({"text": r#"["c"]"#}));
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    testkit::lapse(Duration::from_millis(1_500), "it ends by the store's clock, with no lane")
+        .await;
     assert_eq!(world.ask("ann", "d").await, json!({"text": r#"["d"]"#}));
     drop(dispatcher);
 }

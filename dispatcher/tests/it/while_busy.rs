@@ -134,7 +134,7 @@ async fn messages_of_two_doors_whose_clocks_differ_are_merged_in_the_order_of_th
     let bot = Scripted::always(Do::Append);
     // Its id says that it is the older one.
     let second = plain(&world, &merge, "second");
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    testkit::another_millisecond().await;
     let first = plain(&world, &merge, "first");
     assert!(second.id < first.id);
     world.publish(&first).await;

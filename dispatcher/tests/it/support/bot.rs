@@ -103,11 +103,11 @@ impl Bot for Scripted {
             Do::Panic => panic!("as told"),
             Do::Hang => std::future::pending().await,
             Do::Slow(wait) => {
-                tokio::time::sleep(wait).await;
+                testkit::lapse(wait, "the bot is slow").await;
                 append(turn, &text)?;
             }
             Do::Block(wait) => {
-                block(wait);
+                testkit::block(wait, "a stand-in for a process that is stopped");
                 append(turn, &text)?;
             }
         }
@@ -122,9 +122,4 @@ fn append(turn: &TurnContext, text: &str) -> Result<(), BotError> {
     let said = list.to_string();
     turn.set_session(bot_user)?;
     turn.say(BotMessage::Text(said))
-}
-
-/// It stands for a process that is stopped.
-fn block(wait: Duration) {
-    std::thread::sleep(wait);
 }
