@@ -30,10 +30,12 @@ async fn a_breaker_opens_tries_and_closes_and_everything_arrives() {
         deliverer.metric("deliverer_breakers_open", None) == 1
     })
     .await;
-    // Those that were under way when it opened end first.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    until("those that were under way when it opened have ended", || async {
+        deliverer.metric("deliverer_in_flight", None) == 0
+    })
+    .await;
     let before = receiver.posts().len();
-    tokio::time::sleep(Duration::from_millis(2_200)).await;
+    testkit::lapse(Duration::from_millis(2_200), "how long tries are counted").await;
     let tried = receiver.posts().len() - before;
     assert!((1..=4).contains(&tried), "one a second, not {tried}");
     well.store(true, Ordering::SeqCst);

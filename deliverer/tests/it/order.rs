@@ -148,7 +148,7 @@ async fn a_waiting_retry_is_not_made_early_by_new_messages() {
     world.say(&ann, &["one"]).await;
     receiver.got(1).await;
     for text in ["two", "three"] {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        testkit::lapse(Duration::from_millis(300), "messages come while the retry waits").await;
         world.say(&ann, &[text]).await;
     }
     world.settled(&ann).await;

@@ -164,7 +164,7 @@ impl State {
                 stream.write_all(head(status, more, 0).as_bytes()).await?;
             }
             Answer::Slow(wait, status) => {
-                tokio::time::sleep(wait).await;
+                testkit::lapse(wait, "the endpoint is slow").await;
                 stream.write_all(head(status, "", 0).as_bytes()).await?;
             }
             Answer::Hang => {
@@ -177,7 +177,7 @@ impl State {
                 stream.write_all(head(200, "", 1_000_000).as_bytes()).await?;
                 loop {
                     stream.write_all(b"x").await?;
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    testkit::lapse(Duration::from_millis(50), "the pace of a drip").await;
                 }
             }
             Answer::Huge(length) => {
