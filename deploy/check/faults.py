@@ -99,6 +99,9 @@ SEEDED = {
     "ingress may call the world": ("production", "flows", lambda e: put(of(e, "NetworkPolicy", "switchhook-dispatcher-to-world")["spec"], "podSelector", {"matchLabels": {"app.kubernetes.io/name": "switchhook"}})),
     "private addresses may be called": ("production", "flows", lambda e: without(flow(e, "switchhook-deliverer-to-world")["to"][0]["ipBlock"], "except")),
     "anybody may come in": ("production", "flows", lambda e: without(flow(e, "clients", "ingress"), "from")),
+    "spans without a way to the collector": ("tracing", "flows", lambda e: drop(e, "NetworkPolicy", "rooms-to-collector-out")),
+    "spans to another port": ("tracing", "flows", lambda e: put(of(e, "ConfigMap", "switchhook")["data"], "SWITCHHOOK_TRACING_ENDPOINT", "http://collector.tracing.svc:4317")),
+    "a way to a collector that gets nothing": ("tracing", "flows", lambda e: without(of(e, "ConfigMap", "switchhook")["data"], "SWITCHHOOK_TRACING_ENDPOINT")),
     "any port": ("production", "flows", lambda e: without(flow(e, "switchhook-deliverer-to-world"), "ports")),
 }
 

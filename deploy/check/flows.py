@@ -1,6 +1,7 @@
 """Whether the NetworkPolicies allow exactly the flows of ARCHITECTURE.md, at both ends, and nothing else."""
 
 import re
+import urllib.parse
 
 import links
 from render import ROOT, of_kind, pods
@@ -80,12 +81,20 @@ def _compare(into, out, groups, every):
     """What the page allows against what the policies allow, each seen from the ends that are in the cluster."""
     inside = set(groups)
     clustered = bool(of_kind(every, "RabbitmqCluster"))
+    endpoint = _endpoint(every)
+    if endpoint and endpoint.port is None:
+        yield "tracing.endpoint: says no port"
     amqp = 5671 if clustered else 5672
     wanted_in, wanted_out = set(), set()
     for source, target, port in documented():
         if target == "RabbitMQ" and port != amqp:
             continue
-        target = {"RabbitMQ": "rabbitmq", "PostgreSQL": "postgres", "HTTP bots": "world", "POST_URLs": "world"}.get(target, target)
+        # Only where spans are sent, and then to the port that they are sent to.
+        if target == "collector":
+            if not endpoint:
+                continue
+            port = endpoint.port
+        target = {"RabbitMQ": "rabbitmq", "PostgreSQL": "postgres", "HTTP bots": "world", "POST_URLs": "world", "collector": "switchhook/tracing=true"}.get(target, target)
         source = {"clients": "switchhook/edge=true", "monitoring": "switchhook/monitoring=true"}.get(source, source)
         if target == "postgres" and clustered:
             target = "192.0.2.10/32"
@@ -108,6 +117,14 @@ def _compare(into, out, groups, every):
             yield f"{where}: {source} to {target}:{port} is not allowed"
         for source, target, port in sorted(map(_text, got - wanted)):
             yield f"{where}: {source} to {target}:{port} is allowed and not in ARCHITECTURE.md"
+
+
+def _endpoint(every):
+    """The collector's URL, where there is one."""
+    for settings in of_kind(every, "ConfigMap"):
+        if url := settings.get("data", {}).get("SWITCHHOOK_TRACING_ENDPOINT"):
+            return urllib.parse.urlsplit(url)
+    return None
 
 
 def _text(flow):

@@ -8,7 +8,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-OVERLAYS = ("dev", "production", "keda", "gateway")
+OVERLAYS = ("dev", "production", "keda", "gateway", "tracing")
 
 
 def text(overlay):
