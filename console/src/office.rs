@@ -50,7 +50,7 @@ use exchange::{Association, Document, Imported, PlaceholderView};
 use operators::{ApiTokenDraft, ApiTokenView, OperatorDraft, OperatorPatch, OperatorView};
 use publish::{PublishDraft, RequestView, Verdict};
 use replays::{ReplayAsk, ReplayView};
-use views::{AppView, AuditView, BotView, ChannelView, TokenView, Wire};
+use views::{AppView, AuditView, BotView, ChannelView, ResealedView, TokenView, Wire};
 
 /// What is asked for.
 #[derive(Serialize, Deserialize)]
@@ -181,6 +181,8 @@ pub enum Request {
     Wire {
         channel: String,
     },
+    /// Seals every secret with the vault's current key.
+    Reseal,
     Erase {
         channel: String,
         user: String,
@@ -222,6 +224,7 @@ pub enum Response {
     Applied(Vec<Line>),
     Token(TokenView),
     Wire(Wire),
+    Resealed(ResealedView),
     /// Rows that were touched.
     Rows(u64),
     /// Done, and nothing to tell.

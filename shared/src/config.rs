@@ -91,10 +91,10 @@ settings! {
     }
     /// Keys of the installation. `up` generates them into the data folder.
     keys: Keys {
-        /// Base64 keys (32 bytes or more each) that seal the bodies on the broker: current, previous. Environment: `SWITCHHOOK_ENVELOPE_KEYS` works too.
+        /// Base64 keys (32 bytes or more each) of the bodies on the broker: the first seals, all of them open. Environment: `SWITCHHOOK_ENVELOPE_KEYS` works too.
         envelope: Vec<SecretString> = "",
-        /// Base64 key (32 bytes) that encrypts secrets in the store.
-        vault: Option<SecretString> = "",
+        /// Base64 keys (32 bytes each) of secrets in the store: the first encrypts, all of them decrypt.
+        vault: Vec<SecretString> = "",
     }
     /// The HTTP edge.
     ingress: Ingress {

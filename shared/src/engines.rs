@@ -29,7 +29,7 @@ use crate::process::Failure;
 use crate::registry::RegistryError;
 use crate::registry::cache::Cache;
 use crate::sqlite::{self, Database};
-use crate::store::postgres::{Postgres, PostgresConfig};
+use crate::store::postgres::{Postgres, PostgresConfig, Schema};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError, Upkeep as _};
 use crate::topology::Topology;
@@ -121,7 +121,7 @@ pub async fn open(
 ) -> Result<Engines, OpenError> {
     let entropy = Entropy::Real;
     let ring = keys::load(settings, &entropy, options.keys).map_err(hopeless)?;
-    let vault = Vault::new(&ring.vault, entropy.clone());
+    let vault = ring.vault;
     let process = entropy.uuid_v7(Clock::Real.unix_ms());
     let topology = Topology {
         prefix: settings.engines.prefix.clone(),
@@ -139,6 +139,10 @@ pub async fn open(
     };
     if options.migrate {
         store.migrate().await?;
+    }
+    let schema = store.schema().await?;
+    if schema.found < schema.known {
+        return Err(OpenError::Away(schema.to_string()));
     }
     let generation = store.generation(topology.partitions).await?;
     if generation.partitions != topology.partitions {
@@ -181,15 +185,17 @@ fn postgres(settings: &Settings, vault: &Vault) -> Result<Option<Postgres>, Open
         .map_err(|error| hopeless(Failure::usage(format!("engines.postgres: {error}"))))
 }
 
-/// Brings the store's schema up to date, and nothing else.
-pub async fn migrate(settings: &Settings, keys: WhenMissing) -> Result<(), OpenError> {
+/// Brings the store's schema up to date, and nothing else. Tells PostgreSQL's afterwards: it may be of a
+/// newer release.
+pub async fn migrate(settings: &Settings, keys: WhenMissing) -> Result<Option<Schema>, OpenError> {
     let ring = keys::load(settings, &Entropy::Real, keys).map_err(hopeless)?;
-    if let Some(store) = postgres(settings, &Vault::new(&ring.vault, Entropy::Real))? {
-        return Ok(store.migrate().await?);
+    if let Some(store) = postgres(settings, &ring.vault)? {
+        store.migrate().await?;
+        return Ok(Some(store.schema().await?));
     }
     // Opening the file does it.
     Database::open(&settings.engines.data, Clock::Real).await?.close().await;
-    Ok(())
+    Ok(None)
 }
 
 impl From<OpenError> for Failure {

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::Settings;
 use crate::entropy::Entropy;
+use crate::vault::Vault;
 use crate::wire::envelope::Keys;
 
 /// The file in the data folder.
@@ -19,7 +20,7 @@ pub const FILE: &str = "keys.toml";
 /// The keys of one installation.
 pub struct KeyRing {
     pub envelope: Keys,
-    pub vault: [u8; 32],
+    pub vault: Vault,
 }
 
 /// What to do when neither the settings nor the data folder have a key.
@@ -45,11 +46,19 @@ pub enum KeysError {
     File { path: PathBuf, error: std::io::Error },
 }
 
-#[derive(Default, serde::Serialize, serde::Deserialize)]
+#[derive(serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeyFile {
     envelope: Vec<String>,
-    vault: String,
+    vault: OneOrMore,
+}
+
+/// One is written as releases before the second one read it.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
 }
 
 /// Reads the keys: settings before file. Each of the two settings may be missing alone.
@@ -59,9 +68,9 @@ pub fn load(
     when_missing: WhenMissing,
 ) -> Result<KeyRing, KeysError> {
     let envelope: Vec<_> = settings.keys.envelope.iter().map(expose).collect();
-    let vault = settings.keys.vault.as_ref().map(expose);
+    let vault: Vec<_> = settings.keys.vault.iter().map(expose).collect();
     let path = settings.engines.data.join(FILE);
-    let file = if envelope.is_empty() || vault.is_none() {
+    let file = if envelope.is_empty() || vault.is_empty() {
         Some(read_or_make(&path, entropy, when_missing)?)
     } else {
         None
@@ -72,17 +81,19 @@ pub fn load(
         }
         _ => (envelope, "keys.envelope".to_owned()),
     };
-    let (vault, vault_place) = match (vault, file.flatten()) {
-        (Some(vault), _) => (vault, "keys.vault".to_owned()),
-        (None, Some(file)) => (file.vault, format!("{}: vault", path.display())),
-        (None, None) => return Err(KeysError::Missing { key: "keys.vault", file: path }),
+    let (vault, vault_place) = match file.flatten() {
+        Some(file) if vault.is_empty() => (file.vault.all(), format!("{}: vault", path.display())),
+        _ => (vault, "keys.vault".to_owned()),
     };
+    if vault.is_empty() {
+        return Err(KeysError::Missing { key: "keys.vault", file: path });
+    }
     if envelope.is_empty() {
         return Err(KeysError::Missing { key: "keys.envelope", file: path });
     }
     Ok(KeyRing {
         envelope: envelope_keys(&envelope, envelope_place)?,
-        vault: vault_key(&vault, vault_place)?,
+        vault: vault_keys(&vault, vault_place, entropy)?,
     })
 }
 
@@ -105,12 +116,24 @@ fn envelope_keys(texts: &[String], place: String) -> Result<Keys, KeysError> {
         .ok_or(KeysError::Bad { place, why: "each key is at least 32 bytes in base64" })
 }
 
-fn vault_key(text: &str, place: String) -> Result<[u8; 32], KeysError> {
-    BASE64_STANDARD
-        .decode(text)
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or(KeysError::Bad { place, why: "the key is exactly 32 bytes in base64" })
+fn vault_keys(texts: &[String], place: String, entropy: &Entropy) -> Result<Vault, KeysError> {
+    let key = |text: &String| BASE64_STANDARD.decode(text).ok()?.try_into().ok();
+    let keys: Option<Vec<[u8; 32]>> = texts.iter().map(key).collect();
+    match keys.as_deref() {
+        Some([current, previous @ ..]) => {
+            Ok(Vault::with_previous(current, previous, entropy.clone()))
+        }
+        _ => Err(KeysError::Bad { place, why: "each key is exactly 32 bytes in base64" }),
+    }
+}
+
+impl OneOrMore {
+    fn all(self) -> Vec<String> {
+        match self {
+            Self::One(key) => vec![key],
+            Self::More(keys) => keys,
+        }
+    }
 }
 
 fn read_or_make(
@@ -149,7 +172,7 @@ fn make(path: &Path, entropy: &Entropy) -> Result<(), KeysError> {
         entropy.fill(&mut bytes);
         BASE64_STANDARD.encode(bytes)
     };
-    let keys = KeyFile { envelope: vec![random()], vault: random() };
+    let keys = KeyFile { envelope: vec![random()], vault: OneOrMore::One(random()) };
     let text = format!(
         "# The keys of this installation. Keep them secret, and keep them: without the vault key\n\
          # the stored secrets do not open.\n{}",

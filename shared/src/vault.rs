@@ -1,6 +1,8 @@
 //! Secrets at rest: AES-256-GCM, with the place of the secret (table, row, column) as associated data,
 //! so that a ciphertext moved to another row does not open (threat T40).
 
+use std::sync::Arc;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -8,10 +10,11 @@ use crate::entropy::Entropy;
 
 const NONCE_LEN: usize = 12;
 
-/// Encrypts and decrypts with the installation's key.
+/// Encrypts with the installation's key, and decrypts with it or with those before it.
 #[derive(Clone)]
 pub struct Vault {
-    key: std::sync::Arc<LessSafeKey>,
+    /// The first seals, all of them open.
+    keys: Arc<[LessSafeKey]>,
     entropy: Entropy,
 }
 
@@ -41,8 +44,16 @@ impl Spot<'_> {
 
 impl Vault {
     pub fn new(key: &[u8; 32], entropy: Entropy) -> Self {
-        let key = UnboundKey::new(&AES_256_GCM, key).expect("invariant: the key has 32 bytes");
-        Self { key: std::sync::Arc::new(LessSafeKey::new(key)), entropy }
+        Self::with_previous(key, &[], entropy)
+    }
+
+    /// One that also opens what earlier keys have sealed, and seals with none of them.
+    pub fn with_previous(current: &[u8; 32], previous: &[[u8; 32]], entropy: Entropy) -> Self {
+        let key = |bytes: &[u8; 32]| {
+            let key = UnboundKey::new(&AES_256_GCM, bytes);
+            LessSafeKey::new(key.expect("invariant: the key has 32 bytes"))
+        };
+        Self { keys: std::iter::once(current).chain(previous).map(key).collect(), entropy }
     }
 
     /// Nonce, ciphertext and tag.
@@ -50,7 +61,7 @@ impl Vault {
         let mut nonce = [0; NONCE_LEN];
         self.entropy.fill(&mut nonce);
         let mut bytes = secret.expose_secret().as_bytes().to_vec();
-        self.key
+        self.keys[0]
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(spot.aad()),
@@ -61,13 +72,24 @@ impl Vault {
     }
 
     pub fn open(&self, spot: Spot<'_>, sealed: &[u8]) -> Result<SecretString, Sealed> {
-        let (nonce, bytes) = sealed.split_at_checked(NONCE_LEN).ok_or(Sealed)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Sealed)?;
-        let mut bytes = bytes.to_vec();
-        let opened =
-            self.key.open_in_place(nonce, Aad::from(spot.aad()), &mut bytes).map_err(|_| Sealed)?;
-        String::from_utf8(opened.to_vec()).map(SecretString::from).map_err(|_| Sealed)
+        self.keys.iter().find_map(|key| open(key, spot, sealed)).ok_or(Sealed)
     }
+
+    /// The same secret, sealed with the current key; `None` when it is sealed with that already.
+    pub fn reseal(&self, spot: Spot<'_>, sealed: &[u8]) -> Result<Option<Vec<u8>>, Sealed> {
+        if open(&self.keys[0], spot, sealed).is_some() {
+            return Ok(None);
+        }
+        self.open(spot, sealed).map(|secret| Some(self.seal(spot, &secret)))
+    }
+}
+
+fn open(key: &LessSafeKey, spot: Spot<'_>, sealed: &[u8]) -> Option<SecretString> {
+    let (nonce, bytes) = sealed.split_at_checked(NONCE_LEN)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let mut bytes = bytes.to_vec();
+    let opened = key.open_in_place(nonce, Aad::from(spot.aad()), &mut bytes).ok()?;
+    String::from_utf8(opened.to_vec()).map(SecretString::from).ok()
 }
 
 impl std::fmt::Debug for Vault {
@@ -96,5 +118,21 @@ mod tests {
         for short in 0..sealed.len() {
             assert_eq!(vault.open(SPOT, &sealed[..short]).unwrap_err(), Sealed, "{short}");
         }
+    }
+
+    #[test]
+    fn earlier_keys_open_and_only_the_current_one_seals() {
+        let old = Vault::new(&[1; 32], Entropy::seeded(1));
+        let both = Vault::with_previous(&[2; 32], &[[1; 32]], Entropy::seeded(2));
+        let new = Vault::new(&[2; 32], Entropy::seeded(3));
+        let sealed = old.seal(SPOT, &"s3cret".into());
+        assert_eq!(both.open(SPOT, &sealed).unwrap().expose_secret(), "s3cret");
+        let again = both.reseal(SPOT, &sealed).unwrap().unwrap();
+        assert_eq!(new.open(SPOT, &again).unwrap().expose_secret(), "s3cret");
+        assert_eq!(old.open(SPOT, &again).unwrap_err(), Sealed);
+        assert_eq!(both.reseal(SPOT, &again), Ok(None));
+        assert_eq!(new.reseal(SPOT, &sealed), Err(Sealed));
+        // A place stays a part of what is sealed.
+        assert_eq!(both.reseal(Spot { row: "cs-2", ..SPOT }, &sealed), Err(Sealed));
     }
 }

@@ -89,6 +89,9 @@ pub(crate) enum Command {
     Top(watch::Top),
     /// The number of partitions of the queues: tell it, or change it.
     Partitions(watch::Partitions),
+    /// The secrets in the store.
+    #[command(subcommand)]
+    Vault(registry::Vault),
     /// Operations on users' data.
     #[command(subcommand)]
     User(registry::User),

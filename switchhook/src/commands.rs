@@ -39,6 +39,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::ApiToken(command) => office::api_token(&load(engines, &[])?, command),
         Command::Audit(args) => office::audit(&load(engines, &[])?, args),
         Command::Apply(args) => registry::apply(&load(engines, &[])?, &args),
+        Command::Vault(command) => registry::vault(&load(engines, &[])?, command),
         Command::User(command) => registry::user(&load(engines, &[])?, command),
         Command::Delivery(command) => registry::delivery(&load(engines, &[])?, command),
         Command::Token(args) => talk::token(&load(engines, &[])?, &args),
@@ -102,7 +103,8 @@ fn migrate(settings: &Settings) -> Result<(), Failure> {
     let embedded = settings.engines.postgres.is_none();
     let keys = if embedded { WhenMissing::Make } else { WhenMissing::Refuse };
     process::block_on(async {
-        engines::migrate(settings, keys).await?;
-        output::line("the schema is up to date")
+        let schema = engines::migrate(settings, keys).await?;
+        let up_to_date = || "the schema is up to date".to_owned();
+        output::line(&schema.map_or_else(up_to_date, |schema| schema.to_string()))
     })
 }

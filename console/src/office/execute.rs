@@ -6,11 +6,13 @@ use arc_swap::ArcSwapOption;
 use shared::clock::Clock;
 use shared::domain::channel::{ChannelAction, ChannelState};
 use shared::entropy::Entropy;
+use shared::registry::control::Resealed;
 use shared::store::Store;
 
 use super::actor::{Actor, Scope};
 use super::decide::{Copy, Log, Once};
 use super::problem::Problem;
+use super::views::ResealedView;
 use super::{Request, Response};
 
 /// Replays that the command line lists.
@@ -190,6 +192,7 @@ impl<S: Store> Desk<S> {
             Request::AddApiToken { draft } => {
                 Response::ApiToken(self.add_api_token(actor, &draft).await?)
             }
+            Request::Reseal => Response::Resealed(self.reseal(actor).await?),
             Request::RemoveApiToken { id } => done(self.remove_api_token(actor, &id).await)?,
             reading => self.read(actor, reading).await?,
         })
@@ -204,6 +207,15 @@ impl<S: Store> Desk<S> {
         self.note(actor, Log::new("user.erase", subject, serde_json::json!({"rows": rows})))
             .await?;
         Ok(rows)
+    }
+
+    /// Seals every secret with the vault's current key, so that earlier ones can be given up.
+    pub async fn reseal(&self, actor: &Actor) -> Result<ResealedView, Problem> {
+        actor.need(Scope::Administer)?;
+        let Resealed { secrets, resealed } = self.store.reseal().await?;
+        let view = ResealedView { secrets, resealed };
+        self.note(actor, Log::new("vault.reseal", "vault", serde_json::json!(view))).await?;
+        Ok(view)
     }
 
     /// Puts the parked deliveries of a conversation back, in their old order, at its end.

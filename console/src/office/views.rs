@@ -98,6 +98,15 @@ pub struct EndpointView {
     pub signing_secret: Option<String>,
 }
 
+/// What came of sealing every secret with the vault's current key.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ResealedView {
+    /// Secrets that there are.
+    pub secrets: u64,
+    /// Those that an earlier key had sealed.
+    pub resealed: u64,
+}
+
 /// A token.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TokenView {

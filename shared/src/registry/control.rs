@@ -156,6 +156,15 @@ pub struct Change {
     pub audit: Vec<Audit>,
 }
 
+/// What came of sealing every secret with the vault's current key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// Secrets that there are.
+    pub secrets: u64,
+    /// Those that an earlier key had sealed.
+    pub resealed: u64,
+}
+
 /// Why a change was not made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
@@ -225,6 +234,35 @@ pub trait ControlStore: Clone + Send + Sync + 'static {
         let _ = (subject, before, limit);
         async { Err(none()) }
     }
+
+    /// Seals every secret with the vault's current key, page by page; what was done stays when it ends
+    /// early. Nobody reads anything else afterwards, so the counter does not move; a secret that is changed
+    /// meanwhile stays as whoever changes it has sealed it.
+    fn reseal(&self) -> impl Future<Output = Result<Resealed, RegistryError>> + Send {
+        async { Err(none()) }
+    }
+}
+
+/// Where secrets are: a table, what makes a row's place in the vault, and a column.
+pub(crate) struct Sealed {
+    pub(crate) table: &'static str,
+    pub(crate) row: &'static str,
+    pub(crate) column: &'static str,
+}
+
+/// Every column of a store that holds secrets; the one of bots has a name of each store's own.
+pub(crate) const fn sealed(of_bots: &'static str) -> [Sealed; 6] {
+    const fn of(table: &'static str, column: &'static str) -> Sealed {
+        Sealed { table, row: "id", column }
+    }
+    [
+        of("app", "secret"),
+        of("app", "previous"),
+        of("bot", of_bots),
+        of("channel", "token"),
+        of("channel", "signing_secret"),
+        Sealed { table: "record", row: "kind || '/' || id", column: "sealed" },
+    ]
 }
 
 /// Stores that are there for other things (a simulation's) have no control plane.

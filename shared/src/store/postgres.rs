@@ -27,6 +27,7 @@ mod pool;
 mod presence;
 mod registry;
 mod replay;
+mod reseal;
 mod rows;
 mod settle;
 mod sweep;
@@ -47,6 +48,7 @@ use error::late;
 use pool::{DEADLINE, Pools};
 
 pub use durability::Durability;
+pub use migrate::Schema;
 pub use pool::{ConnectError, PostgresConfig};
 pub use presence::{Generation, Present, Standing};
 

@@ -14,6 +14,7 @@ mod ledger;
 mod lists;
 mod registry;
 mod replay;
+mod reseal;
 mod rows;
 mod settle;
 mod sweep;

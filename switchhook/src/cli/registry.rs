@@ -202,6 +202,12 @@ pub(crate) struct Apply {
     pub(crate) json: Json,
 }
 
+#[derive(Clone, Copy, Subcommand)]
+pub(crate) enum Vault {
+    /// Encrypt every secret with the first key of keys.vault, so that the others can be given up.
+    Reseal(Json),
+}
+
 #[derive(Subcommand)]
 pub(crate) enum User {
     /// Remove what is known of a user on a channel.

@@ -11,6 +11,7 @@ use shared::config::{self, Settings};
 use shared::entropy::Entropy;
 use shared::keys::{self, KeysError, WhenMissing};
 use shared::process::{self, Failure};
+use shared::vault::Vault;
 
 use crate::cli::{Doctor, Engines};
 use crate::output;
@@ -146,7 +147,7 @@ fn advise(settings: &Settings, findings: &mut Findings) {
 }
 
 /// The installation's keys; the vault's, when it is there.
-fn look_at_keys(settings: &Settings, embedded: bool, findings: &mut Findings) -> Option<[u8; 32]> {
+fn look_at_keys(settings: &Settings, embedded: bool, findings: &mut Findings) -> Option<Vault> {
     match keys::load(settings, &Entropy::Real, WhenMissing::Refuse) {
         Ok(ring) => {
             findings.good("keys", "the envelope keys and the vault key are there");

@@ -14,13 +14,13 @@ use shared::process::{Failure, block_on};
 use super::office;
 use crate::cli::office::Publish;
 use crate::cli::registry::{
-    AddChannel, App, Apply, Bot, Channel, Delivery, Json, Named, Replay, Rotate, User,
+    AddChannel, App, Apply, Bot, Channel, Delivery, Json, Named, Replay, Rotate, User, Vault,
 };
 use crate::office::apply::{Line, RegistryFile};
 use crate::office::apps::{AppPatch, Rotation};
 use crate::office::drafts::ToolDraft;
 use crate::office::reach::reach;
-use crate::office::views::{AppView, BotView, ChannelView};
+use crate::office::views::{AppView, BotView, ChannelView, ResealedView};
 use crate::office::{Request, Response};
 use crate::output;
 
@@ -156,6 +156,11 @@ fn registry_file(path: &Path) -> Result<RegistryFile, Failure> {
     Ok(file)
 }
 
+pub(crate) fn vault(settings: &Settings, command: Vault) -> Result<(), Failure> {
+    let Vault::Reseal(json) = command;
+    ask(settings, Request::Reseal, json)
+}
+
 pub(crate) fn user(settings: &Settings, command: User) -> Result<(), Failure> {
     let User::Erase { whom, json } = command;
     ask(settings, Request::Erase { channel: whom.channel, user: whom.user }, json)
@@ -216,6 +221,7 @@ fn print_json(response: Response) -> Result<(), Failure> {
         Response::Applied(lines) => output::json(&lines),
         Response::Token(token) => output::json(&token),
         Response::Wire(wire) => output::json(&wire),
+        Response::Resealed(view) => output::json(&view),
         Response::Rows(rows) => output::json(&serde_json::json!({ "rows": rows })),
         Response::Done => output::json(&serde_json::json!({ "done": true })),
         Response::Document(document) => output::json(&document),
@@ -256,6 +262,9 @@ fn print_plain(response: Response) -> Result<(), Failure> {
         Response::Replay(replay) => print_replays(&[replay]),
         Response::Replays(replays) => print_replays(&replays),
         Response::Applied(lines) => lines.iter().try_for_each(print_line),
+        Response::Resealed(ResealedView { secrets, resealed }) => output::line(&format!(
+            "{resealed} of {secrets} secrets were encrypted anew; the others had the current key already"
+        )),
         Response::Rows(rows) => output::line(&format!("{rows} rows")),
         Response::Done => output::line("done"),
         Response::Requests(requests) => {

@@ -8,7 +8,7 @@ use super::registry::{SealedApp, add_channel_in, maybe, read_in, settle, spot, t
 use super::rows::as_micros;
 use super::{Postgres, within};
 use crate::registry::control::{
-    Audit, Audited, Change, ChangeError, Control, ControlStore, Kind, Record, Write,
+    Audit, Audited, Change, ChangeError, Control, ControlStore, Kind, Record, Resealed, Write,
 };
 use crate::registry::spec::{BotSpec, ChannelSpec};
 use crate::registry::{App, Bot, Channel, RegistryError};
@@ -91,6 +91,10 @@ impl ControlStore for Postgres {
     ) -> Result<Vec<Record>, RegistryError> {
         let rows = self.rows(PAGE, &[&kind.as_str(), &before, &i64::from(limit)]).await?;
         rows.iter().map(|row| record(row, &self.0.vault)).collect()
+    }
+
+    async fn reseal(&self) -> Result<Resealed, RegistryError> {
+        self.reseal_all().await
     }
 
     async fn audit(

@@ -1,8 +1,10 @@
 //! The schema, in the binary: numbered files, each applied once, in one transaction, by one process at
 //! a time.
 
-use super::partitions;
-use super::pool::Held;
+use std::fmt;
+
+use super::pool::{DEADLINE, Held};
+use super::{Postgres, partitions, within};
 use crate::store::StoreError;
 
 const MIGRATIONS: &[(i32, &str)] = &[
@@ -13,6 +15,46 @@ const MIGRATIONS: &[(i32, &str)] = &[
     (5, include_str!("migrations/0005.sql")),
     (6, include_str!("migrations/0006.sql")),
 ];
+
+/// Which schema a database has, and which one this release brings. Migrations only add what the release
+/// before does not miss, so that one works on the schema of the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schema {
+    /// 0: none yet.
+    pub found: i32,
+    pub known: i32,
+}
+
+impl fmt::Display for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { found, known } = self;
+        match found.cmp(known) {
+            std::cmp::Ordering::Less => write!(
+                f,
+                "the schema is {found}, this release needs {known}: `switchhook migrate` brings it up to date"
+            ),
+            std::cmp::Ordering::Equal => write!(f, "the schema is up to date ({known})"),
+            std::cmp::Ordering::Greater => write!(
+                f,
+                "the schema is of a newer release ({found}, this one knows {known}), and stays as it is"
+            ),
+        }
+    }
+}
+
+impl Postgres {
+    /// Which schema the database has.
+    pub async fn schema(&self) -> Result<Schema, StoreError> {
+        within(DEADLINE, async {
+            let held = self.0.pools.calm.get().await?;
+            let sql = "select coalesce(max(version), 0) from schema_version";
+            let row = held.query_one(sql, &[]).await.map_err(StoreError::from);
+            let found = held.settle(row)?.try_get(0)?;
+            Ok(Schema { found, known: MIGRATIONS.last().map_or(0, |(number, _)| *number) })
+        })
+        .await
+    }
+}
 
 /// The advisory lock of whoever changes the schema, partitions included.
 pub(super) const SCHEMA_LOCK: i64 = 0x5377_6974_6368_686b;

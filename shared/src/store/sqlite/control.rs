@@ -6,7 +6,7 @@ use super::Sqlite;
 use super::registry::{Decided, add_channel, maybe, put_app, read, spot, to_text, unwritable};
 use super::rows::millis;
 use crate::registry::control::{
-    Audit, Audited, Change, ChangeError, Control, ControlStore, Kind, Record, Write,
+    Audit, Audited, Change, ChangeError, Control, ControlStore, Kind, Record, Resealed, Write,
 };
 use crate::registry::spec::{BotSpec, ChannelSpec};
 use crate::registry::{Bot, Channel, RegistryError};
@@ -82,6 +82,10 @@ impl ControlStore for Sqlite {
             Ok(rows.into_iter().collect::<Decided<Vec<_>>>())
         };
         self.read(find).await?.map_err(RegistryError::Invalid)
+    }
+
+    async fn reseal(&self) -> Result<Resealed, RegistryError> {
+        self.reseal_all().await
     }
 
     async fn audit(

@@ -265,7 +265,7 @@ fn state(text: &str) -> Decided<ChannelState> {
     ChannelState::parse(text).ok_or_else(|| format!("unknown channel state {text:?}"))
 }
 
-fn unreadable(table: &str, id: &str, why: &str) -> String {
+pub(super) fn unreadable(table: &str, id: &str, why: &str) -> String {
     format!("the row of {table} {id} cannot be read: {why}")
 }
 

@@ -1,16 +1,19 @@
 //! The control plane's documents, and changes that are made all or nothing on what was read.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use shared::domain::channel::ChannelAction::Approve;
 use shared::domain::channel::ChannelState::{Disabled, Live};
 use shared::domain::ids::{BotId, ChannelId, ClientId};
+use shared::entropy::Entropy;
 use shared::registry::control::{
-    Audit, Change, ChangeError, ControlStore as _, Kind, Record, Write,
+    Audit, Change, ChangeError, ControlStore as _, Kind, Record, Resealed, Write,
 };
 use shared::registry::{Algorithm, PreviousSecret, RegistryStore as _, TokenRules};
 use shared::store::Upkeep as _;
+use shared::vault::Vault;
 use tokio::task::JoinSet;
 
 use super::fixtures::{World, app, asynchronous, days, echo, id, synchronous};
@@ -27,6 +30,7 @@ conformance! {
     records_go_when_their_time_is_over_and_are_cleaned,
     the_audit_log_is_read_newest_first_and_by_subject,
     sealed_parts_of_records_are_nowhere_in_the_clear,
+    a_new_vault_key_takes_over_from_the_old_one_page_by_page,
 }
 
 fn record(kind: Kind, id: &str) -> Record {
@@ -250,4 +254,48 @@ async fn sealed_parts_of_records_are_nowhere_in_the_clear<H: Harness>(h: H) {
     world.change(vec![record, Write::App(Box::new(app))]).await;
     assert_eq!(world.h.traces("CANARY").await, Vec::<String>::new());
     assert_ne!(world.h.traces("edited").await, Vec::<String>::new());
+}
+
+async fn a_new_vault_key_takes_over_from_the_old_one_page_by_page<H: Harness>(h: H) {
+    let world = World::new(h).await;
+    let mut put = app(&ClientId::from(id("cs-")));
+    put.previous = Some(PreviousSecret { secret: "the one before".into(), until_ms: 1 << 41 });
+    let secret = |n: usize| Write::Record {
+        record: Record {
+            sealed: Some(format!("secret {n}").into()),
+            ..record(Kind::Edit, &n.to_string())
+        },
+        expires: None,
+    };
+    world.change(vec![Write::App(Box::new(put))]).await;
+    // More than one page.
+    world.change((0..1_001).map(secret).collect()).await;
+    let before = world.s.control().await.unwrap();
+    let [old, new] = [[7; 32], [8; 32]];
+    let both = world.h.keyed(Vault::with_previous(&new, &[old], Entropy::Real)).await;
+    let alone = world.h.keyed(Vault::new(&new, Entropy::Real)).await;
+    assert!(alone.control().await.is_err(), "nothing opens with the new key yet");
+    let done = both.reseal().await.unwrap();
+    assert!(done.resealed == done.secrets && done.secrets > 1_003, "{done:?}");
+    let after = alone.control().await.unwrap();
+    assert_eq!(after.revision, before.revision);
+    // By their ids: a database may give rows that were written anew in another order.
+    let secrets = |records: &[Record]| -> BTreeMap<String, String> {
+        let secret = |record: &Record| {
+            Some((record.id.clone(), record.sealed.as_ref()?.expose_secret().to_owned()))
+        };
+        records.iter().filter_map(secret).collect()
+    };
+    assert!(secrets(&after.records).len() == 1_001);
+    assert!(secrets(&after.records) == secrets(&before.records), "a secret is another");
+    for (id, app) in &before.registry.apps {
+        let same = after.registry.apps[id].secret.expose_secret() == app.secret.expose_secret();
+        assert!(same, "{id}");
+    }
+    assert!(world.s.control().await.is_err(), "nothing opens with the old key any more");
+    assert_eq!(alone.reseal().await, Ok(Resealed { resealed: 0, ..done }));
+    // Who knows neither key changes nothing.
+    let stranger = world.h.keyed(Vault::new(&[9; 32], Entropy::Real)).await;
+    assert!(stranger.reseal().await.is_err());
+    assert!(alone.control().await.is_ok());
 }

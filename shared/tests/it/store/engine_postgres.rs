@@ -80,6 +80,10 @@ impl Harness for Postgres {
         open(&self.url)
     }
 
+    async fn keyed(&self, vault: Vault) -> Store {
+        open_with(&self.url, vault)
+    }
+
     async fn pass(&self, by: Duration) {
         let client = self.client().await;
         let mut sql = String::from("begin;");
@@ -181,6 +185,10 @@ impl Harness for Alone {
         self.0.other().await
     }
 
+    async fn keyed(&self, vault: Vault) -> Store {
+        self.0.keyed(vault).await
+    }
+
     async fn pass(&self, by: Duration) {
         self.0.pass(by).await;
     }
@@ -210,6 +218,10 @@ impl Unreliable for Alone {
 
 /// A process's handle.
 pub(super) fn open(url: &str) -> Store {
+    open_with(url, Vault::new(&[7; 32], Entropy::Real))
+}
+
+fn open_with(url: &str, vault: Vault) -> Store {
     let config = PostgresConfig { url: url.into(), connections: 8 };
-    Store::connect(&config, Vault::new(&[7; 32], Entropy::Real)).unwrap()
+    Store::connect(&config, vault).unwrap()
 }

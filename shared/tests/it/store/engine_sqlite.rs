@@ -17,6 +17,7 @@ use super::harness::Harness;
 
 pub(super) struct Sqlite {
     folder: TempDir,
+    database: Database,
     store: Store,
 }
 
@@ -54,7 +55,7 @@ impl Harness for Sqlite {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(folder.path(), Clock::Real).await.unwrap();
         let store = Store::new(&database, Vault::new(&[7; 32], Entropy::Real));
-        Self { folder, store }
+        Self { folder, database, store }
     }
 
     fn store(&self) -> Store {
@@ -63,6 +64,10 @@ impl Harness for Sqlite {
 
     async fn other(&self) -> Store {
         self.store()
+    }
+
+    async fn keyed(&self, vault: Vault) -> Store {
+        Store::new(&self.database, vault)
     }
 
     async fn pass(&self, by: Duration) {

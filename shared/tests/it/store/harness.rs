@@ -7,6 +7,7 @@ use std::time::Duration;
 use shared::domain::delivery::ParkReason;
 use shared::domain::ids::ConversationId;
 use shared::store::Store;
+use shared::vault::Vault;
 
 /// No test takes longer, on a busy machine either.
 pub(super) const LIMIT: Duration = Duration::from_mins(3);
@@ -23,6 +24,9 @@ pub(super) trait Harness: Send + Sync + Sized + 'static {
 
     /// Another process's handle, where the engine serves several processes.
     fn other(&self) -> impl Future<Output = Self::S> + Send;
+
+    /// As [`Harness::other`], of a process with other vault keys.
+    fn keyed(&self, vault: Vault) -> impl Future<Output = Self::S> + Send;
 
     /// Lets time pass for the rows: all their times move back by this.
     fn pass(&self, by: Duration) -> impl Future<Output = ()> + Send;

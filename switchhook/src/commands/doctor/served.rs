@@ -5,7 +5,6 @@ use std::time::Duration;
 use shared::broker::rabbitmq;
 use shared::config::Settings;
 use shared::engines;
-use shared::entropy::Entropy;
 use shared::process::Failure;
 use shared::registry::{RegistryError, RegistryStore as _};
 use shared::store::postgres::{Durability, Postgres, PostgresConfig};
@@ -50,17 +49,25 @@ fn node(major: u32, subject: &str, findings: &mut Findings) {
 }
 
 /// The database, its promises, its schema, and whether the vault key opens what is in it.
-pub(super) async fn database(settings: &Settings, vault: [u8; 32], findings: &mut Findings) {
+pub(super) async fn database(settings: &Settings, vault: Vault, findings: &mut Findings) {
     const SUBJECT: &str = "engines.postgres";
     let Some(url) = settings.engines.postgres.clone() else { return };
     let config = PostgresConfig { url, connections: settings.engines.postgres_connections };
-    let store = match Postgres::connect(&config, Vault::new(&vault, Entropy::Real)) {
+    let store = match Postgres::connect(&config, vault) {
         Ok(store) => store,
         Err(error) => return findings.bad(SUBJECT, Failure::usage(error.to_string())),
     };
     match store.durability().await {
         Ok(durability) => durable(&durability, findings),
         Err(error) => return findings.bad(SUBJECT, Failure::unavailable(error.to_string())),
+    }
+    match store.schema().await {
+        Ok(schema) if schema.found < schema.known => {
+            findings.bad("schema", Failure::unavailable(schema.to_string()));
+        }
+        Ok(schema) if schema.found > schema.known => findings.note("schema", schema.to_string()),
+        Ok(schema) => findings.good("schema", schema.to_string()),
+        Err(error) => findings.bad("schema", Failure::unavailable(engines::explain(&error))),
     }
     match store.registry().await {
         Ok(registry) => findings.good(
