@@ -1,6 +1,6 @@
 //! Finds who carries a request out: a running `up` that holds the data folder, or this process.
 
-use shared::broker::{Broker, Health};
+use shared::broker::Broker;
 use shared::clock::Clock;
 use shared::config::Settings;
 use shared::engines::{self, Engine, Engines, OpenError, Options};
@@ -19,7 +19,7 @@ use super::{Request, Response, socket};
 /// How long to try: an `up` that is just starting holds the folder before it listens.
 const PATIENCE: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_millis(100);
-/// How long to wait for a connection to the broker, to tell the rooms of a change.
+/// How long to try to tell the rooms of a change.
 const BROKER: Duration = Duration::from_secs(3);
 
 /// Carries a request out, wherever that is possible. A refusal is a failure.
@@ -98,11 +98,20 @@ async fn here(settings: &Settings, engines: Engines, request: Request) -> Respon
     }
 }
 
+/// Announces until it is heard here too: this process ends at once, and would take what is not yet on the
+/// broker with it. Rooms that nobody tells read the registry half a minute later.
 async fn tell<B: Broker, S: Store>(engine: &Engine<B, S>) {
-    let mut health = engine.broker.health();
-    let up = health.wait_for(|health| *health == Health::Up);
-    if tokio::time::timeout(BROKER, up).await.is_ok_and(|up| up.is_ok()) {
-        engines::announce_change(&engine.broker, &engine.keys).await;
+    let mut heard = engine.broker.announcements();
+    let told = async {
+        loop {
+            engines::announce_change(&engine.broker, &engine.keys).await;
+            if tokio::time::timeout(AGAIN, heard.recv()).await.is_ok() {
+                return;
+            }
+        }
+    };
+    if tokio::time::timeout(BROKER, told).await.is_err() {
+        tracing::warn!("the rooms were not told, and learn of the change by themselves");
     }
 }
 
