@@ -28,7 +28,7 @@ pub(crate) struct Set {
     pub(crate) name: String,
     /// What to change, with the words of a registry file: `deadline=10s`, `connector.model=NAME`; `post_url=`
     /// takes a word out.
-    #[arg(required = true, value_name = "WORD=VALUE")]
+    #[arg(required_unless_present = "secret_file", value_name = "WORD=VALUE")]
     pub(crate) words: Vec<String>,
     /// Read a secret of it from a file (`-` for standard input): `access_token=FILE`, `authorization=FILE`.
     #[arg(long, value_name = "WORD=FILE")]

@@ -36,6 +36,21 @@ fn an_edit_runs_when_its_request_is_approved() {
 }
 
 #[test]
+fn a_secret_may_be_all_that_is_set() {
+    let data = Data::new();
+    data.json(&["app", "add", "--name", "shop"]);
+    data.json(&["bot", "add", "--name", "clerk"]);
+    let add = ["channel", "add", "--name", "web", "--bot", "clerk", "--app", "shop", "--approve"];
+    data.json(&[&add[..], &["--post-url", "https://shop.example/"]].concat());
+    let token = format!("access_token={}", data.file("token", "never-a-real-one"));
+    let edited = data.json(&["channel", "set", "web", "--secret-file", &token]);
+    assert_eq!(edited["unpublished"], true, "{edited}");
+    let (code, _) = data.fails(&["channel", "set", "web"]);
+    assert_eq!(code, 64);
+    assert!(data.run(&["vault", "reseal"]).starts_with("0 of "));
+}
+
+#[test]
 fn a_bot_is_exported_imported_and_given_an_app() {
     let data = Data::new();
     data.json(&["app", "add", "--name", "shop"]);
