@@ -93,6 +93,11 @@ impl System {
         Process { room, listen, admin, command, env, log, keeper: Mutex::new(None) }
     }
 
+    /// The data folder of `up`.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     pub fn processes(&self) -> &[Process] {
         &self.processes
     }
@@ -111,10 +116,16 @@ impl System {
 
     /// Runs a command of the binary on this installation and returns what it printed.
     pub async fn run(&self, arguments: &[&str]) -> Result<String> {
+        self.run_with(arguments, &[]).await
+    }
+
+    /// As [`System::run`], with more environment variables for this one run.
+    pub async fn run_with(&self, arguments: &[&str], more: &[(&str, String)]) -> Result<String> {
         let output = tokio::process::Command::new(&self.binary)
             .args(arguments)
             .env_clear()
             .envs(self.env.iter().cloned())
+            .envs(more.iter().map(|(name, value)| (name, value)))
             .current_dir(self.folder.path())
             .kill_on_drop(true)
             .output();

@@ -1,5 +1,6 @@
 //! What the end-to-end tests share.
 
+pub(crate) mod drill;
 pub(crate) mod http;
 pub(crate) mod mint;
 pub(crate) mod prometheus;
