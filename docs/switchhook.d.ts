@@ -67,6 +67,24 @@ interface Response {
   json(): Promise<any>;
 }
 
+interface Hash {
+  update(data: string | Uint8Array, encoding?: "utf8" | "latin1" | "hex"): Hash;
+  digest(encoding: Encoding): string;
+  digest(): Uint8Array & { toString(encoding?: Encoding): string };
+}
+type Encoding = "hex" | "base64" | "base64url" | "latin1";
+
+interface FormatOf<T> {
+  (locales?: string | string[], options?: object): Format<T>;
+  new (locales?: string | string[], options?: object): Format<T>;
+  supportedLocalesOf(locales: string | string[], options?: object): string[];
+}
+interface Format<T> {
+  format(value: T): string;
+  formatToParts(value: T): { type: string; value: string }[];
+  resolvedOptions(): any;
+}
+
 declare global {
   /** What the user has said last. */
   const message: string;
@@ -76,10 +94,44 @@ declare global {
   const contextTags: { add(tag: string): void };
   const koreDebugger: { log(...words: any[]): void };
   const koreUtil: {
+    /** lodash 4, with the names that it had in its third release. */
+    _: any;
+    /** A hash of the SHA family, as of Node: "sha1", "sha224", "sha256", "sha384", "sha512". */
+    hash(algorithm: string): Hash;
+    /** Numbers and dates as a language writes them. */
+    intl: {
+      NumberFormat: FormatOf<number | bigint>;
+      DateTimeFormat: FormatOf<Date | number>;
+      getCanonicalLocales(locales?: string | string[]): string[];
+    };
+    /** moment, with the zones of moment-timezone. */
+    moment: any;
+    /** A moment in a zone: `momenttz(when, "Europe/Zurich")`. */
+    momenttz: any;
+    /** `RRule` of rrule; `RRuleSet` and `rrulestr` stand on it. */
+    rrule: any;
+    xml2js: {
+      Builder: new (options?: object) => { buildObject(object: any): string };
+      Parser: new (options?: object) => any;
+      parseString(xml: string, done: (error: Error | null, result: any) => void): void;
+      parseString(xml: string, options: object, done: (error: Error | null, result: any) => void): void;
+      parseStringPromise(xml: string, options?: object): Promise<any>;
+      [name: string]: any;
+    };
     getSessionId(): string;
-    hash(text: string): string;
-    getCurrentOptions(): any[];
-    getAmbiguousIntents(): any[];
+    /** The session ends with this turn; the next message begins another. */
+    closeConversationSession(): void;
+    /** Always empty: there are no questions of the platform's own. */
+    getCurrentOptions(): { [name: string]: any };
+    /** Always empty: there is no language understanding that could be in doubt. */
+    getAmbiguousIntents(): { intents: any[]; cause: string; userInput: string };
+    /** Does nothing: no tokens are kept. */
+    ClearAuthProfiles(names: string[]): void;
+    ClearAllAuthProfiles(): void;
+    /** Throws: there is no translation service. */
+    autoTranslate(text: string, language?: string): never;
+    /** Throws: there are no forms. */
+    getFormDefinition(): never;
   };
 
   /** `{key, message}`: a message that a channel may replace by its key (overrides). */

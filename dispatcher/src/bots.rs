@@ -212,6 +212,14 @@ impl TurnContext {
         Ok(())
     }
 
+    /// Ends the session with this turn: what it keeps is gone, and so is a place where a script waits.
+    pub fn close_session(&self) {
+        let mut out = self.out();
+        let session =
+            Session { bot_user: Map::new(), dialog: None, closed: true, ..out.session.clone() };
+        out.session = session;
+    }
+
     /// Changes something beyond the conversation, with the turn's commit.
     pub fn change_wider(&self, changes: Vec<Change>) {
         self.out().wider.extend(changes);

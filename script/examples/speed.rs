@@ -21,7 +21,11 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime.map(|runtime| runtime.block_on(measure())) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+        Ok(Err(error)) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -70,7 +74,35 @@ async fn measure() -> Result<(), Box<dyn std::error::Error>> {
     let took = began.elapsed();
     let rate = f64::from(u32::try_from(done)?) / took.as_secs_f64();
     writeln!(out, "{done} runs on {hosts} hosts in {took:?}: {rate:.0} a second")?;
-    dialog(&pool, &mut out).await
+    dialog(&pool, &mut out).await?;
+    libraries(&pool, &mut out).await
+}
+
+/// Scripts that use a library of `koreUtil`, one after another; a host compiles it at its first use.
+async fn libraries(
+    pool: &Pool,
+    out: &mut std::io::Stdout,
+) -> Result<(), Box<dyn std::error::Error>> {
+    for source in [
+        "say('hello ' + message)",
+        "say(koreUtil._.chunk([1, 2, 3], 2).length)",
+        "say(koreUtil.hash('sha256').update(message).digest('hex'))",
+        "say(koreUtil.moment().format())",
+        "say(koreUtil.moment().locale('de').format('LLLL'))",
+        "say(koreUtil.momenttz().tz('Asia/Tokyo').format())",
+        "say(new koreUtil.rrule({freq: koreUtil.rrule.DAILY, count: 3}).all().length)",
+        "koreUtil.xml2js.parseString('<a>1</a>', (error, found) => say(found.a))",
+        "say(koreUtil.intl.NumberFormat('de').format(1.5))",
+        "say(koreUtil.intl.DateTimeFormat('en').format())",
+    ] {
+        let job = job(source);
+        let began = Instant::now();
+        run(pool, &job).await?;
+        let first = began.elapsed();
+        let (p50, p99) = alone(pool, &job).await?;
+        writeln!(out, "first {first:?}, p50 {p50:?}, p99 {p99:?}: {source}")?;
+    }
+    Ok(())
 }
 
 async fn run(pool: &Pool, job: &Job) -> Result<Output, script::pool::Error> {
@@ -79,7 +111,7 @@ async fn run(pool: &Pool, job: &Job) -> Result<Output, script::pool::Error> {
 
 async fn alone(pool: &Pool, job: &Job) -> Result<(Duration, Duration), script::pool::Error> {
     let mut times = Vec::new();
-    for _ in 0..2_000 {
+    for _ in 0..1_000 {
         let began = Instant::now();
         run(pool, job).await?;
         times.push(began.elapsed());

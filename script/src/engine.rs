@@ -2,27 +2,19 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use rquickjs::context::EvalOptions;
-use rquickjs::loader::bundle::{Bundle, ScaBundleData};
 use rquickjs::{
     CatchResultExt as _, CaughtError, Context, Ctx, Function, Module, Object, Runtime, Value,
-    WriteOptions,
 };
 use tokio::time::Instant;
 
 use crate::job::{Fault, FaultKind, Received};
+use crate::libraries::Shelf;
 
-/// The world of scripts: a function of the input that gives back what the run is driven with.
-const PRELUDE_NAME: &str = "prelude";
-const PRELUDE: &str = include_str!("prelude.js");
 const CHECK_MEMORY: usize = 64 * 1024 * 1024;
 const STACK_MAX: usize = 512 * 1024;
-/// Compiled modules with their names.
-type Code = ScaBundleData<&'static [u8]>;
-
 /// The longest message of a fault.
 const MESSAGE_MAX: usize = 2_000;
 
@@ -42,10 +34,10 @@ pub(crate) fn run(job: &Received) -> Result<String, Fault> {
         }
         seen.get()
     })));
-    let code = prelude().map_err(internal)?;
-    runtime.set_loader(Bundle(code), Bundle(code));
+    let shelf = Shelf::default();
+    shelf.stand_in(&runtime);
     let context = Context::full(&runtime).map_err(internal)?;
-    let ran = context.with(|ctx| drive(&ctx, job, &late));
+    let ran = context.with(|ctx| drive(&ctx, job, &shelf, &late));
     if late.get() {
         let message = format!("it ran longer than {} ms", job.limits.time_ms);
         let line = ran.err().and_then(|fault| fault.line);
@@ -78,15 +70,17 @@ fn options(name: &str) -> EvalOptions {
 }
 
 /// Starts the script and lets it go on while there is something to go on with.
-fn drive(ctx: &Ctx<'_>, job: &Received, late: &Cell<bool>) -> Result<String, Fault> {
+fn drive(ctx: &Ctx<'_>, job: &Received, shelf: &Shelf, late: &Cell<bool>) -> Result<String, Fault> {
     let caught = |error: CaughtError<'_>| of_caught(&error, &job.name);
-    let boot = boot(ctx).map_err(|error| fault(FaultKind::Memory, error.to_string()))?;
+    let internal = |error: rquickjs::Error| fault(FaultKind::Memory, error.to_string());
+    let boot = shelf.boot(ctx).map_err(internal)?;
+    let load = shelf.loader(ctx).map_err(internal)?;
     let limits = Object::new(ctx.clone()).catch(ctx).map_err(caught)?;
     for (name, most) in [("messages", job.limits.messages), ("steps", job.limits.steps)] {
         let most = u32::try_from(most).unwrap_or(u32::MAX);
         limits.set(name, most).catch(ctx).map_err(caught)?;
     }
-    let world: Object = boot.call((job.input.get(), limits)).catch(ctx).map_err(caught)?;
+    let world: Object = boot.call((job.input.get(), limits, load)).catch(ctx).map_err(caught)?;
     let [watch, pump, finish] = ["watch", "pump", "finish"].map(|name| world.get(name));
     let (watch, pump, finish): (Function, Function, Function) = (
         watch.catch(ctx).map_err(caught)?,
@@ -110,25 +104,6 @@ fn drive(ctx: &Ctx<'_>, job: &Received, late: &Cell<bool>) -> Result<String, Fau
         Some(thrown) => Err(of_thrown(thrown, &job.name)),
         None => Ok(text),
     }
-}
-
-/// The prelude's function. A script could import it too, and make itself a world that nobody looks at.
-fn boot<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Function<'js>> {
-    let module: Object = Module::import(ctx, PRELUDE_NAME)?.finish()?;
-    module.get("default")
-}
-
-/// The prelude, compiled once in this process: to parse it would take longer than most scripts run.
-fn prelude() -> rquickjs::Result<Code> {
-    static COMPILED: OnceLock<Code> = OnceLock::new();
-    if let Some(code) = COMPILED.get() {
-        return Ok(code);
-    }
-    let options = WriteOptions { strip_source: true, strip_debug: true, ..WriteOptions::default() };
-    let context = Context::full(&Runtime::new()?)?;
-    let code = context.with(|ctx| Module::declare(ctx, PRELUDE_NAME, PRELUDE)?.write(options))?;
-    let code: &'static [u8] = code.leak();
-    Ok(COMPILED.get_or_init(|| vec![(PRELUDE_NAME, code)].leak()))
 }
 
 #[derive(serde::Deserialize)]

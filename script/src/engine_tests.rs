@@ -3,6 +3,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::job::{Input, Job, Limits, Message, Outcome, Output, Response, Step};
 
+#[path = "koreutil_tests.rs"]
+mod koreutil;
+
 const LIMITS: Limits =
     Limits { memory: 32 << 20, time_ms: 2_000, output: 1 << 20, messages: 50, steps: 200 };
 

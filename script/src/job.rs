@@ -137,6 +137,9 @@ pub enum Reply {
 pub struct Output {
     /// The script has come to its end. Otherwise it waits for `open`.
     pub done: bool,
+    /// It has ended the session: what is kept of it and an open question go with it.
+    #[serde(default)]
+    pub closed: bool,
     /// What it said after the journal's end: texts, or objects.
     pub says: Vec<Value>,
     pub bot_user_session: Map<String, Value>,

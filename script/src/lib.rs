@@ -6,7 +6,7 @@
 //! what came of it in its journal (`docs/adr/0020-scripts-run-in-jailed-processes-and-are-replayed.md`).
 //!
 //! * [`job`] what goes in and comes out.
-//! * [`engine`] one run: a new runtime each. `prelude.js` is the script's world.
+//! * [`engine`] one run: a new runtime each. `prelude.js` is the script's world, `libraries` what is lent to it.
 //! * [`host`] the host's side of the pipe, [`jail`] what it may not do.
 //! * [`pool`] the parent's side: hosts kept warm, killed at the deadline, replaced.
 
@@ -15,4 +15,5 @@ mod frame;
 pub mod host;
 pub mod jail;
 pub mod job;
+mod libraries;
 pub mod pool;

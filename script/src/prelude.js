@@ -1,13 +1,13 @@
 // The world of a script. Evaluated anew for every run; gives a function of the input.
 // Whatever a script does to this world it does to itself: its parent checks everything that comes out.
-export default (text, limits) => {
+export default (text, limits, load) => {
   const { parse, stringify } = JSON;
   const input = parse(text);
   const { env } = input;
   const steps = input.journal;
   const replayed = steps.length;
   const says = [], logs = [], tags = [];
-  let open = [], round = 0, next = 0, task = null, done = false, fault = null;
+  let open = [], round = 0, next = 0, task = null, done = false, closed = false, fault = null;
   let clock = 0, seed = 0;
 
   // ── time and chance stand still between two messages of the user, so that a replay finds the same ──
@@ -245,12 +245,30 @@ export default (text, limits) => {
     const word = (w) => (w === undefined || w === null ? null : String(w));
     task = { reason: word(reason), name: word(name), id: word(id) };
   };
+  const absent = (name, what) => () => {
+    throw new Error(`koreUtil.${name} cannot be had: Switchhook has no ${what}`);
+  };
   const koreUtil = {
     getSessionId: () => input.sessionId,
-    getCurrentOptions: () => [],
-    getAmbiguousIntents: () => [],
-    hash: (text) => hash(String(text)).toString(16).padStart(8, "0"),
+    closeConversationSession: () => { closed = true; },
+    // What the platform tells of its own questions and of its language model's doubts: there are none.
+    getCurrentOptions: () => ({}),
+    getAmbiguousIntents: () => ({ intents: [], cause: "", userInput: globalThis.message }),
+    // Nothing is kept that could be cleared.
+    ClearAuthProfiles: () => {},
+    ClearAllAuthProfiles: () => {},
+    autoTranslate: absent("autoTranslate", "translation service; call one with fetch"),
+    getFormDefinition: absent("getFormDefinition", "forms"),
   };
+  let libraries;
+  for (const name of ["_", "hash", "intl", "moment", "momenttz", "rrule", "xml2js"]) {
+    const keep = (value) => {
+      Object.defineProperty(koreUtil, name, { value, writable: true, enumerable: true, configurable: true });
+      return value;
+    };
+    const get = () => keep((libraries ??= load("koreutil")(load, koreUtil))(name));
+    Object.defineProperty(koreUtil, name, { get, set: keep, enumerable: true, configurable: true });
+  }
   Object.assign(globalThis, {
     context, env: Object.freeze(env), koreUtil, ask, confirm, choose, fetch, endOfTask,
     say: async (message) => utter(message),
@@ -309,7 +327,7 @@ export default (text, limits) => {
       const told = { entities: context.entities, tags };
       if (tags.length || Object.keys(context.entities ?? {}).length) kept._context = told;
       return stringify({
-        done, says, logs, round, task, journal: steps.slice(replayed), botUserSession: kept,
+        done, closed, says, logs, round, task, journal: steps.slice(replayed), botUserSession: kept,
         changes: settleWide(), seen,
         open: open.map(({ step, call }) => ({ step, call })),
       });

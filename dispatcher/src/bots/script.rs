@@ -121,7 +121,11 @@ impl Bot for ScriptBot<'_> {
                 let journal = std::mem::take(&mut job.input.journal);
                 let open = !output.done;
                 dialog = dialog.wait(journal, output.round);
-                turn.set_state(kept, open.then(|| dialog.to_value()))?;
+                if output.closed {
+                    turn.close_session();
+                } else {
+                    turn.set_state(kept, open.then(|| dialog.to_value()))?;
+                }
                 return Ok(TurnEnd { task: output.task.map(ended) });
             }
             let round = output.round + 1;

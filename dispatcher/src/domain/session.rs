@@ -24,6 +24,8 @@ pub struct Session {
     pub dialog: Option<Box<Value>>,
     /// Texts that wait to be answered with the next turn's. They outlive the session's end.
     pub merged: Vec<String>,
+    /// The bot has ended it: the conversation's next turn begins another.
+    pub closed: bool,
 }
 
 /// As it is stored. Keys of a later release are dropped: they belong to a bot kind that this one
@@ -40,6 +42,8 @@ struct Stored {
     /// It began with a turn that did not run: the next that does is its first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     unseen: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    closed: bool,
 }
 
 /// How the session of a turn is found.
@@ -54,12 +58,12 @@ pub struct Rules {
     pub wants_new: bool,
 }
 
-/// The session that a turn belongs to. Empty, unreadable or expired state begins a new one.
+/// The session that a turn belongs to. Empty, unreadable, closed or expired state begins a new one.
 pub fn open(stored: &[u8], rules: Rules) -> Session {
     let ended = rules.wants_new || rules.idle > rules.timeout;
     match serde_json::from_slice::<Stored>(stored).ok() {
-        Some(Stored { id, bot_user, dialog, merged, unseen }) if !ended => {
-            Session { id, is_new: unseen, bot_user, dialog, merged }
+        Some(Stored { id, bot_user, dialog, merged, unseen, closed: false }) if !ended => {
+            Session { id, is_new: unseen, bot_user, dialog, merged, closed: false }
         }
         kept => Session {
             id: rules.turn.to_string(),
@@ -67,6 +71,7 @@ pub fn open(stored: &[u8], rules: Rules) -> Session {
             bot_user: Map::new(),
             dialog: None,
             merged: kept.map(|kept| kept.merged).unwrap_or_default(),
+            closed: false,
         },
     }
 }
@@ -98,7 +103,7 @@ impl Session {
         let mut bot_user = self.bot_user.clone();
         bot_user.retain(|key, _| key != LAST_MESSAGE && key != SESSION_ID);
         let (id, dialog) = (self.id.clone(), self.dialog.clone());
-        Stored { id, bot_user, dialog, merged: self.merged.clone(), unseen }
+        Stored { id, bot_user, dialog, merged: self.merged.clone(), unseen, closed: self.closed }
     }
 
     /// `context.session.BotUserSession` as bots see it: with the whole request body at
@@ -131,7 +136,7 @@ mod tests {
     fn session() -> Session {
         let bot_user = json!({"cart": [1]}).as_object().cloned().unwrap();
         let (id, merged) = (turn(1).to_string(), Vec::new());
-        Session { id, is_new: false, bot_user, dialog: None, merged }
+        Session { id, is_new: false, bot_user, dialog: None, merged, closed: false }
     }
 
     fn stored() -> Bytes {
@@ -144,6 +149,7 @@ mod tests {
             (stored(), TIMEOUT, false, false),
             (stored(), TIMEOUT + Duration::from_millis(1), false, true),
             (stored(), Duration::ZERO, true, true),
+            (Session { closed: true, ..session() }.to_bytes(), Duration::ZERO, false, true),
             (Bytes::new(), Duration::ZERO, false, true),
             ("garbage".into(), Duration::ZERO, false, true),
         ];

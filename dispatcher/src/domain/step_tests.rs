@@ -18,6 +18,7 @@ fn opened() -> Session {
         bot_user,
         dialog: None,
         merged: Vec::new(),
+        closed: false,
     }
 }
 

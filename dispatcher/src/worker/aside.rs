@@ -166,6 +166,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                 bot_user: serde_json::Map::new(),
                 dialog: None,
                 merged: Vec::new(),
+                closed: false,
             },
             error_message: registry::Bot::ERROR_MESSAGE.to_owned(),
             channel,

@@ -150,6 +150,23 @@ async fn a_dialog_of_another_version_begins_anew_and_one_that_failed_is_over() {
 }
 
 #[tokio::test]
+async fn a_session_that_the_script_closes_is_over_with_the_turn_and_so_is_its_question() {
+    let source = r#"const s = context.session.BotUserSession;
+        s.count = (s.count || 0) + 1;
+        say(`${s.count} ${koreUtil._.capitalize(message)}`);
+        if (message === "bye") koreUtil.closeConversationSession();
+        if (message !== "hi") say("no " + await ask("Why?"));"#;
+    let world = World::with(a_script(source)).await;
+    let _dispatcher = start(&world, &[]).await;
+    assert_eq!(world.ask("ann", "hi").await, json!({"text": "1 Hi"}));
+    assert_eq!(world.ask("ann", "bye").await, json!({"text": ["2 Bye", "Why?"]}));
+    assert_eq!(world.kept("ann").await, json!({}));
+    assert_eq!(world.ask("ann", "hi").await, json!({"text": "1 Hi"}));
+    assert_eq!(world.ask("ann", "well").await, json!({"text": ["2 Well", "Why?"]}));
+    assert_eq!(world.ask("ann", "because").await, json!({"text": "no because"}));
+}
+
+#[tokio::test]
 async fn a_script_that_hangs_is_ended_and_its_bot_goes_on() {
     let world = World::with(a_script("if (message === 'hang') while (true) {}; say('fine')")).await;
     let _dispatcher = start(&world, &[("script.deadline", "400ms"), ("script.hosts", "2")]).await;

@@ -1,0 +1,2 @@
+// Stands for parts of Node that the libraries use when they are there.
+module.exports = {};
