@@ -88,7 +88,7 @@ async fn turn(
 ) -> axum::response::Response {
     let thinks = thinks.about(&body);
     if !thinks.is_zero() {
-        tokio::time::sleep(thinks).await;
+        testkit::lapse(thinks, "the bot thinks").await;
     }
     let request: Option<Value> = serde_json::from_slice(&body).ok();
     let text = request.as_ref().and_then(|request| request["message"]["text"].as_str());

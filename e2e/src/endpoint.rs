@@ -13,6 +13,7 @@ use hyper::header::AUTHORIZATION;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use testkit::lapse;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -20,6 +21,8 @@ use crate::bot;
 use crate::chance::Chance;
 use crate::history::{Conversation, History, Post, TENANT};
 use crate::journal::Event;
+
+const NO_HANDLES: Duration = Duration::from_millis(10);
 
 /// How often the endpoint fails on purpose: every n-th POST it is given, 0 for never.
 #[derive(Clone, Copy, Debug, Default)]
@@ -126,7 +129,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         while open.try_join_next().is_some() {}
         let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            lapse(NO_HANDLES, "file handles have run out until others end").await;
             continue;
         };
         open.spawn(serve(stream, Arc::clone(&shared)));
@@ -171,7 +174,7 @@ impl Shared {
         self.write_down(said, id, &body, answer, stranger);
         match answer {
             Answer::Reset => return None,
-            Answer::Slow(wait) => tokio::time::sleep(wait).await,
+            Answer::Slow(wait) => lapse(wait, "the endpoint is slow").await,
             Answer::Done | Answer::Unavailable => {}
         }
         StatusCode::from_u16(answer.status()).ok()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
+use testkit::lapse;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -192,7 +193,7 @@ impl Speaker {
                 thread.answers.extend(list);
             });
             if !plan.pause.is_zero() {
-                tokio::time::sleep(plan.pause).await;
+                lapse(plan.pause, "the pace of the load").await;
             }
         }
     }
@@ -229,7 +230,7 @@ impl Speaker {
             if Instant::now() > deadline {
                 break;
             }
-            tokio::time::sleep(wait).await;
+            lapse(wait, "a client repeats a message after a while").await;
             wait = (wait * 2).min(Duration::from_secs(1));
         }
         (fate, None)

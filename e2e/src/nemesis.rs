@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use testkit::lapse;
 use testkit::postgres::Server;
 use testkit::rabbitmq::Node;
 use testkit::system::System;
@@ -32,6 +33,8 @@ pub struct Pace {
     pub between: Duration,
 }
 
+const DEAD: &str = "how long a victim is dead";
+
 /// Kills a victim `times` times; returns how many kills there were.
 pub async fn kill(
     system: &System,
@@ -42,25 +45,25 @@ pub async fn kill(
 ) -> Result<usize> {
     let mut kills = 0;
     for n in 0..times {
-        tokio::time::sleep(pace.between).await;
+        lapse(pace.between, "everything lives between two kills").await;
         match victim {
             Victim::Room(room) => {
                 let processes = system.room(room);
                 let Some(process) = processes.get(n % processes.len().max(1)) else { break };
                 process.kill9();
-                tokio::time::sleep(pace.dead).await;
+                lapse(pace.dead, DEAD).await;
                 process.restart().await?;
             }
             Victim::Broker => {
                 let Some(node) = engines.node else { break };
                 node.kill9().await;
-                tokio::time::sleep(pace.dead).await;
+                lapse(pace.dead, DEAD).await;
                 node.restart().await?;
             }
             Victim::Database => {
                 let Some(server) = engines.server else { break };
                 server.kill9().await;
-                tokio::time::sleep(pace.dead).await;
+                lapse(pace.dead, DEAD).await;
                 server.restart().await?;
             }
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use tokio::time::Instant;
+use testkit::{lapse, wait};
 use tokio_util::sync::CancellationToken;
 
 use crate::chance::Chance;
@@ -37,7 +37,6 @@ const CATCH_UP: u32 = 4;
 const FREEZE: u64 = 8;
 /// How long everything that was accepted may take to be delivered after the load.
 const DELIVERED_MAX: Duration = Duration::from_mins(2);
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What is promised: so soon after a fault as many are answered as come, and when what waited is done they
 /// are answered as soon as before.
 const RECOVERED_MAX: Duration = Duration::from_secs(30);
@@ -144,14 +143,10 @@ pub async fn run(recovery: &Recovery) -> Result<Outcome> {
 async fn lost(rig: &Rig, shots: &[Shot]) -> usize {
     let accepted: BTreeSet<u32> =
         shots.iter().filter(|shot| shot.answered()).map(|shot| shot.number).collect();
-    let deadline = Instant::now() + DELIVERED_MAX;
-    loop {
-        let open = rig.undelivered(&accepted);
-        if open == 0 || Instant::now() > deadline {
-            return open;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    let delivered = || async { rig.undelivered(&accepted) == 0 };
+    // What never comes is counted.
+    let _ = wait("all that was accepted is delivered", DELIVERED_MAX, delivered).await;
+    rig.undelivered(&accepted)
 }
 
 fn ratio(again: u64, of: usize) -> f64 {
@@ -170,7 +165,7 @@ impl Recovery {
         let all = Fault::of(Engines::Rabbitmq).iter().copied().filter(|f| *f != Fault::Freeze);
         let faults = if self.faults.is_empty() { all.collect() } else { self.faults.clone() };
         let mut windows = Vec::new();
-        tokio::time::sleep(CALM).await;
+        lapse(CALM, "the load before the first fault").await;
         loop {
             let mut round = faults.clone();
             nemesis.chance.shuffle(&mut round);
@@ -181,7 +176,7 @@ impl Recovery {
                 let mut window = nemesis.strike(fault).await?;
                 nemesis.complete().await?;
                 window.ended = journal.now();
-                tokio::time::sleep(calm(&window)).await;
+                lapse(calm(&window), "the load after a fault").await;
                 windows.push(window);
             }
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use testkit::proxy::Proxy;
 use testkit::system::{Shape, System};
+use testkit::wait;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use crate::bot::{AppendBot, Thinks};
 use crate::check::{self, Verdict};
@@ -186,22 +186,17 @@ impl Rig {
 
     /// Returns when every list has been read, or when that takes too long.
     async fn read(&self) {
-        let deadline = Instant::now() + SETTLE_MAX;
-        let unread = |threads: &mut BTreeMap<Conversation, Thread>| {
-            threads.values().any(|thread| thread.last.is_none())
+        let read = |threads: &mut BTreeMap<Conversation, Thread>| {
+            threads.values().all(|thread| thread.last.is_some())
         };
-        while self.history.all(unread) && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        // The checker says what was not read.
+        let _ = wait("every list", SETTLE_MAX, || async { self.history.all(read) }).await;
     }
 
     /// Returns when every accepted message of the asynchronous channels has been answered, or when that
     /// takes too long: the checker then says what is missing.
     async fn settle(&self) {
-        let deadline = Instant::now() + SETTLE_MAX;
-        while self.open() > 0 && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        let _ = wait("every answer", SETTLE_MAX, || async { self.open() == 0 }).await;
     }
 
     /// How many of the numbers that were said once and accepted are not delivered.

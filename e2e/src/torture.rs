@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
+use testkit::lapse;
 use tokio_util::sync::CancellationToken;
 
 use crate::chance::Chance;
@@ -194,7 +195,7 @@ impl Torture {
         };
         let end = journal.now() + Duration::from_secs_f64(self.minutes * 60.0);
         let mut windows = Vec::new();
-        tokio::time::sleep(CALM_FIRST).await;
+        lapse(CALM_FIRST, "the load before the first fault").await;
         loop {
             let mut round = faults.to_vec();
             nemesis.chance.shuffle(&mut round);
@@ -204,7 +205,7 @@ impl Torture {
                 }
                 windows.push(nemesis.strike(fault).await?);
                 let calm = nemesis.chance.between(CALM.0, CALM.1);
-                tokio::time::sleep(calm).await;
+                lapse(calm, "the load between two faults").await;
             }
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
+use testkit::{lapse, lapse_until};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -90,7 +91,7 @@ impl Clients {
         let mut shots = Vec::new();
         let mut due = Duration::ZERO;
         while goes_on(due) {
-            tokio::time::sleep_until(began + due).await;
+            lapse_until(began + due, "the pace of the load").await;
             while let Some(ended) = under_way.try_join_next() {
                 shots.extend(ended);
             }
@@ -120,7 +121,7 @@ impl Clients {
             }
             // Spread by the number: no two clients in step.
             let more = wait.mul_f64(f64::from(number.wrapping_mul(37) % 100) / 200.0);
-            tokio::time::sleep(wait + more).await;
+            lapse(wait + more, "a client repeats a message after a while").await;
             wait = (wait * 2).min(patience.most);
         }
         (number, End::Failed)

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
+use testkit::{lapse, wait};
 use tokio::time::Instant;
 
 use super::clients::Clients;
@@ -14,8 +15,8 @@ use crate::endpoint::Script;
 use crate::rig::{Options, Rig};
 use crate::torture::ground::Ground;
 
-/// In between, so that no load stands in another's queue.
 const CALM: Duration = Duration::from_secs(3);
+const BETWEEN: &str = "no load stands in another's queue";
 /// How long what was accepted may take to be delivered.
 const DELIVERED_MAX: Duration = Duration::from_mins(2);
 /// Nothing is frozen here: the product's own heartbeats.
@@ -75,11 +76,11 @@ impl Stage {
             let mut all = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
             all.extend(accepted.map(|shot| shot.number));
         }
-        while self.lost() > 0 && ended.elapsed() < DELIVERED_MAX {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        let delivered = || async { self.lost() == 0 };
+        // What never comes is counted as lost.
+        let _ = wait("all that was accepted is delivered", DELIVERED_MAX, delivered).await;
         let drained_s = ended.elapsed().as_secs_f64();
-        tokio::time::sleep(CALM).await;
+        lapse(CALM, BETWEEN).await;
         Load { mode, times, tally: Tally::of(&shots, self.lasts), memory_mib, drained_s }
     }
 
@@ -88,7 +89,7 @@ impl Stage {
         let quiet = self.neighbour.open(0.2 * self.capacity, self.lasts);
         let loud = self.synchronous.open(10.0 * self.capacity, self.lasts);
         let (shots, _) = tokio::join!(quiet, loud);
-        tokio::time::sleep(CALM).await;
+        lapse(CALM, BETWEEN).await;
         Tally::of(&shots, self.lasts)
     }
 
@@ -106,7 +107,7 @@ impl Stage {
             tokio::select! {
                 biased;
                 done = &mut load => return (done, most),
-                () = tokio::time::sleep(LOOK_EVERY) => most = most.max(self.memory_mib()),
+                () = lapse(LOOK_EVERY, "how often memory is read") => most = most.max(self.memory_mib()),
             }
         }
     }

@@ -8,7 +8,7 @@ use e2e::endpoint::Script;
 use e2e::history::History;
 use e2e::load::{self, Plan};
 use shared::fault::{Defect, Point};
-use tokio::time::Instant;
+use testkit::{until_within, wait};
 
 use crate::support::stage::{Action, Scene, Setting, Stage};
 
@@ -61,11 +61,8 @@ async fn dies(stage: &mut Stage, broken: Broken, switches: &str) -> Verdict {
     let line = stage.line(true);
     let dying = async {
         let victim = stage.victim();
-        let deadline = Instant::now() + PATIENCE_WELL;
-        while victim.alive() {
-            assert!(Instant::now() < deadline, "it did not die: {}", victim.log());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let dead = || async { if victim.alive() { Err(victim.log()) } else { Ok(()) } };
+        until_within("its death", PATIENCE_WELL, dead).await;
         victim.restart().await.unwrap();
     };
     let (loaded, ()) = tokio::join!(load::run(line, &plan, &stage.rig.history), dying);
@@ -116,11 +113,9 @@ async fn a_commit_without_a_fence_is_found_as_a_fork() {
         let loading = load::run(line, &plan, &stage.rig.history);
         let (loaded, ()) = tokio::join!(loading, stage.strike(scene, &plan));
         loaded.unwrap();
-        // The zombie has no more to say when it has lost its subscriptions.
-        let deadline = Instant::now() + PATIENCE;
-        while !stage.victim().log().contains("a subscription ended") && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        // The zombie has no more to say when it has lost its subscriptions; it may have had none.
+        let lost = || async { stage.victim().log().contains("a subscription ended") };
+        let _ = wait("the end of its subscriptions", PATIENCE, lost).await;
         stage.judge(line, &plan, broken.patience()).await
     };
     let setting = setting("dispatcher", 0, WELL);
@@ -179,14 +174,11 @@ async fn a_cancelled_consumer_is_found_as_a_changed_order() {
 
 /// Until every conversation of the plan has had an answer.
 async fn until_answered(stage: &Stage, plan: &Plan) {
-    let deadline = Instant::now() + PATIENCE_WELL;
-    let answered = || {
+    let answered = || async {
         let threads = stage.rig.history.threads();
         let mut all = (plan.first..).take(plan.conversations);
-        all.all(|number| threads.get(&number).is_some_and(|thread| !thread.posts.is_empty()))
+        let answered = |number| threads.get(&number).is_some_and(|thread| !thread.posts.is_empty());
+        if all.all(answered) { Ok(()) } else { Err(stage.victim().log()) }
     };
-    while !answered() {
-        assert!(Instant::now() < deadline, "nobody answers: {}", stage.victim().log());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until_within("an answer to everybody", PATIENCE_WELL, answered).await;
 }

@@ -1,6 +1,7 @@
 //! What stands behind a 200: the system calls of the process tell that the write-ahead log was on disk
 //! before the answer left.
 
+use std::future::ready;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -91,16 +92,15 @@ impl Tracer {
 
     /// Waits until the process makes no traced call any more.
     async fn quiet(&self) {
-        let deadline = Instant::now() + PATIENCE;
         let (mut length, mut since) = (0, Instant::now());
-        while since.elapsed() < QUIET {
+        testkit::until("the process comes to rest", || {
             let now = self.file.as_file().metadata().unwrap().len();
             if now != length {
                 (length, since) = (now, Instant::now());
             }
-            assert!(Instant::now() < deadline, "the process does not come to rest");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            ready(since.elapsed() >= QUIET)
+        })
+        .await;
     }
 
     /// Lets the process go, and returns all that was seen.

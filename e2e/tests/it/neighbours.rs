@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use testkit::postgres::Server;
 use testkit::rabbitmq::Node;
 use testkit::system::{Shape, System};
+use testkit::{lapse, lapse_until, until_within};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -92,7 +93,8 @@ async fn messages_that_kill_are_parked_and_no_good_one_is_lost_with_them() {
     };
     // Each is repeated until it is answered: that the bot has failed.
     let poisoned = async |n: usize| {
-        tokio::time::sleep(Duration::from_secs(1) * u32::try_from(n).unwrap()).await;
+        let after = Duration::from_secs(1) * u32::try_from(n).unwrap();
+        lapse(after, "one kills after the other").await;
         let (text, user) = (format!("{DEADLY} {n}"), format!("poisoner-{n}"));
         let deadline = Instant::now() + SOON;
         loop {
@@ -101,7 +103,7 @@ async fn messages_that_kill_are_parked_and_no_good_one_is_lost_with_them() {
                 return answer;
             }
             assert!(Instant::now() < deadline, "{text} is not answered: {status} {answer}");
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            lapse(Duration::from_millis(200), "a client repeats a message after a while").await;
         }
     };
     let speaking = async {
@@ -266,7 +268,7 @@ async fn endpoints_that_hang_or_fail_delay_only_their_own_deliveries() {
             if due > began + LASTS {
                 break;
             }
-            tokio::time::sleep_until(due).await;
+            lapse_until(due, "the pace of the load").await;
             let (n, at) = (usize::try_from(n).unwrap(), Instant::now());
             let text = format!("{hostile} bad, message {n}");
             let path = format!("/chatbot/hooks/{STREET_BOT}/hookInstance/{}", house(n % ENDPOINTS));
@@ -283,14 +285,7 @@ async fn endpoints_that_hang_or_fail_delay_only_their_own_deliveries() {
         posts.join_all().await;
         let mut took = Vec::new();
         for (text, at) in sent {
-            let deadline = Instant::now() + SOON;
-            let arrived = loop {
-                if let Some(arrived) = street.arrived(&text) {
-                    break arrived;
-                }
-                assert!(Instant::now() < deadline, "{text} never arrived");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            };
+            let arrived = until_within(&text, SOON, || async { street.arrived(&text) }).await;
             took.push(arrived - at);
         }
         p99(took)

@@ -1,8 +1,6 @@
 //! The number of partitions is changed: refused while anybody may be at work, and nothing is lost, twice or
 //! out of order over it, not even for an ingress that was stopped in its tracks and wakes afterwards.
 
-use std::time::Duration;
-
 use e2e::bot;
 use e2e::endpoint::Script;
 use e2e::rig::{Options, Rig};
@@ -10,10 +8,7 @@ use serde_json::json;
 use testkit::postgres::Server;
 use testkit::rabbitmq::Node;
 use testkit::system::{Process, Shape};
-use tokio::time::Instant;
-
-const SOON: Duration = Duration::from_mins(1);
-const EVERY: Duration = Duration::from_millis(200);
+use testkit::{SOON, until};
 
 /// Says something synchronously at one ingress: status and body.
 async fn say(rig: &Rig, host: usize, user: &str, text: &str) -> (u16, String) {
@@ -36,14 +31,6 @@ async fn append(rig: &Rig, n: u32) {
         let (status, answer) = say(rig, 0, &format!("user-{user}"), &bot::append(n)).await;
         assert_eq!(status, 200, "{answer}");
         assert!(answer.contains(&format!("[{}]", whole.join(" "))), "{n}: {answer}");
-    }
-}
-
-async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + SOON;
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "not in {SOON:?}: {what}");
-        tokio::time::sleep(EVERY).await;
     }
 }
 

@@ -119,7 +119,8 @@ async fn what_fifty_say_at_once_with_one_key_is_one_turn_with_one_answer_for_all
                     }
                     let again = matches!(status, 409 | 429 | 503 | 504);
                     assert!(again && Instant::now() < deadline, "key {key}: {status} {body}");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    let pause = Duration::from_millis(50);
+                    testkit::lapse(pause, "a client asks again after a while").await;
                 }
             });
         }

@@ -16,7 +16,6 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::json;
 use testkit::system::{Process, Shape, System};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use crate::support::http::{Request, send};
 use crate::support::mint::minimal;
@@ -70,28 +69,30 @@ impl Outside {
 
     /// The spans of a trace, when there are so many of them.
     async fn trace(&self, system: &System, trace: &str, spans: usize) -> Vec<(String, Span)> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let of = |got: &Got| -> Vec<_> {
-                let own = got.spans.iter().filter(|(_, span)| hex(&span.trace_id) == trace);
-                own.cloned().collect()
-            };
+        let of = |got: &Got| -> Vec<(String, Span)> {
+            let own = got.spans.iter().filter(|(_, span)| hex(&span.trace_id) == trace);
+            own.cloned().collect()
+        };
+        let what = format!("{spans} spans");
+        let found = testkit::wait(&what, PATIENCE, || async {
             let found = self.got(of);
             if found.len() >= spans {
-                return found;
+                return Ok(found);
             }
             let names: Vec<_> = found.iter().map(|(_, span)| span.name.as_str()).collect();
-            if Instant::now() > deadline {
-                let mut logs: Vec<_> = system.processes().iter().map(Process::log).collect();
-                for process in system.processes() {
-                    let metrics = process.admin("/metrics").await.unwrap().1;
-                    let counted = metrics.lines().filter(|line| line.contains("tracing_spans"));
-                    logs.extend(counted.map(str::to_owned));
-                }
-                panic!("{} of {spans} spans: {names:?}\n{}", found.len(), logs.join("\n--\n"));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            Err(format!("{names:?}"))
+        });
+        let late = match found.await {
+            Ok(found) => return found,
+            Err(late) => late,
+        };
+        let mut logs: Vec<_> = system.processes().iter().map(Process::log).collect();
+        for process in system.processes() {
+            let metrics = process.admin("/metrics").await.unwrap().1;
+            let counted = metrics.lines().filter(|line| line.contains("tracing_spans"));
+            logs.extend(counted.map(str::to_owned));
         }
+        panic!("{late}\n{}", logs.join("\n--\n"));
     }
 }
 

@@ -160,13 +160,67 @@ fn no_test_is_ignored_or_repeated_until_it_passes() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// Where in a line a sleep is called or imported.
+fn sleeps(line: &str) -> bool {
+    ["sleep", "sleep_until", "sleep_ms"].iter().any(|name| {
+        line.match_indices(name).any(|(at, _)| {
+            let (before, after) = (&line[..at], &line[at + name.len()..]);
+            let part = |c: char| c.is_alphanumeric() || c == '_';
+            let whole = !before.ends_with(part) && !after.starts_with(part);
+            let used = after.trim_start().starts_with(['(', ',', '}', ';']);
+            whole && (before.ends_with("::") || used)
+        })
+    })
+}
+
+/// Tests, and what drives them.
+fn drives_tests(name: &str) -> bool {
+    name.contains("/tests/") || name.starts_with("testkit/") || name.starts_with("e2e/")
+}
+
+#[test]
+fn tests_wait_in_one_way() {
+    let found = offences(|name, text| {
+        let (n, line) = code(text).find(|(_, line)| sleeps(line))?;
+        let bound = drives_tests(name) && name != "testkit/src/wait.rs";
+        bound.then(|| format!("{name}:{n}: testkit's until and lapse wait: {}", line.trim()))
+    });
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// The positive control of the rule above: it finds the sleeps that there are, and planted ones.
+#[test]
+fn a_planted_sleep_is_found() {
+    let planted = [
+        concat!("    tokio::time::sle", "ep(pause).await;"),
+        concat!("use std::thread::sle", "ep;"),
+        concat!("use tokio::time::{Instant, sle", "ep};"),
+        concat!("    sle", "ep_until(due).await;"),
+        concat!("let wait = Box::pin(sle", "ep(pause));"),
+        concat!("    () = time::sle", "ep_until (due) => {}"),
+        concat!("    retry.after(tokio::time::sle", "ep)"),
+    ];
+    for line in planted {
+        assert!(sleeps(line), "{line}");
+    }
+    for line in ["let sleeper = asleep(rig);", "rig::sleeper(1)", "do sleep 1 and go on"] {
+        assert!(!sleeps(line), "{line}");
+    }
+    let waits = fs::read_to_string(root().join("testkit/src/wait.rs")).unwrap();
+    assert!(code(&waits).filter(|(_, line)| sleeps(line)).count() >= 3);
+    for name in ["shared/tests/it/kills.rs", "e2e/src/rig.rs", "testkit/src/keeper.rs"] {
+        assert!(drives_tests(name) && root().join(name).exists(), "{name}");
+    }
+    assert!(!drives_tests("shared/src/lanes.rs"));
+}
+
 /// The positive control: the rules above can fail.
 #[test]
 fn the_rules_see_what_they_forbid() {
     assert_eq!(imports("use std::io;\nuse ingress::App;\n", "ingress"), Some(2));
     assert_eq!(imports("// use ingress::App;\n", "ingress"), None);
     assert_eq!(imports("use shared::ingress::App;\n", "ingress"), None);
-    assert!(mentions("    tokio::time::sleep(x)", "tokio::"));
+    assert!(mentions("    tokio::time::advance(x)", "tokio::"));
     assert!(!mentions("use my_tokio::x;", "tokio::"));
     assert!(all_files().len() > 20, "the walk finds no files");
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use testkit::cluster::Cluster;
+use testkit::lapse;
 use testkit::rabbitmq::Node;
 
 use super::{Nemesis, Struck};
@@ -11,6 +12,8 @@ use crate::torture::ground::Brokers;
 
 /// How much each piece is held up: a question takes twice that, some ten times its usual time.
 const HELD_UP: Duration = Duration::from_millis(15);
+const DEAD: &str = "how long it is dead";
+const LASTS: &str = "how long the fault lasts";
 
 impl Nemesis<'_> {
     pub(super) async fn broker(&mut self) -> Result<Struck> {
@@ -23,7 +26,7 @@ impl Nemesis<'_> {
                 node.stop().await?;
             }
         }
-        tokio::time::sleep(dead).await;
+        lapse(dead, DEAD).await;
         futures_util::future::try_join_all(nodes.iter().map(Node::restart)).await?;
         let how = if hard { "SIGKILL" } else { "SIGTERM" };
         Ok(Struck::of(format!("{} of {0} nodes, {how}", nodes.len())))
@@ -37,7 +40,7 @@ impl Nemesis<'_> {
         let nth = if leads { leader } else { (leader + 1 + n) % cluster.nodes().len() };
         let node = &cluster.nodes()[nth];
         node.kill9().await;
-        tokio::time::sleep(dead).await;
+        lapse(dead, DEAD).await;
         node.restart().await?;
         Ok(Struck::of(node.name()))
     }
@@ -47,7 +50,7 @@ impl Nemesis<'_> {
         let nth = self.chance.below(3);
         let cluster = self.cluster()?;
         cluster.cut_off(nth, true)?;
-        tokio::time::sleep(lasts).await;
+        lapse(lasts, LASTS).await;
         cluster.cut_off(nth, false)?;
         Ok(Struck::of(format!("{}, {} ms", cluster.nodes()[nth].name(), lasts.as_millis())))
     }
@@ -63,7 +66,7 @@ impl Nemesis<'_> {
         let dead = self.pause(200, 2000);
         let server = &self.outside()?.server;
         server.kill9().await;
-        tokio::time::sleep(dead).await;
+        lapse(dead, DEAD).await;
         server.restart().await?;
         Ok(Struck::of("postgres, SIGKILL"))
     }
@@ -87,7 +90,7 @@ impl Nemesis<'_> {
             if which != 0 {
                 outside.server_line.cut();
             }
-            tokio::time::sleep(between).await;
+            lapse(between, "cuts follow one another").await;
         }
         let target = ["broker", "database", "broker and database"][which];
         Ok(Struck::of(format!("{target}, {times} times")))
@@ -97,7 +100,7 @@ impl Nemesis<'_> {
         let lasts = self.pause(3000, 8000);
         let node = self.leader().await?;
         node.alarm(true).await?;
-        tokio::time::sleep(lasts).await;
+        lapse(lasts, LASTS).await;
         node.alarm(false).await?;
         Ok(Struck::of(format!("memory, {} ms", lasts.as_millis())))
     }
@@ -106,7 +109,7 @@ impl Nemesis<'_> {
         let lasts = self.pause(6000, 12000);
         let node = self.leader().await?;
         node.freeze(true)?;
-        tokio::time::sleep(lasts).await;
+        lapse(lasts, LASTS).await;
         node.freeze(false)?;
         Ok(Struck::of(format!("{}, {} ms", node.name(), lasts.as_millis())))
     }
@@ -123,7 +126,7 @@ impl Nemesis<'_> {
         let lasts = self.pause(10_000, 20_000);
         let line = &self.outside()?.server_line;
         line.delay(HELD_UP);
-        tokio::time::sleep(lasts).await;
+        lapse(lasts, LASTS).await;
         line.delay(Duration::ZERO);
         Ok(Struck::of(format!("database, {} ms", lasts.as_millis())))
     }
@@ -131,7 +134,7 @@ impl Nemesis<'_> {
     pub(super) async fn outage(&mut self) -> Result<Struck> {
         let lasts = self.pause(10_000, 20_000);
         self.rig.endpoint.down(true);
-        tokio::time::sleep(lasts).await;
+        lapse(lasts, LASTS).await;
         self.rig.endpoint.down(false);
         Ok(Struck::of(format!("endpoint, {} ms", lasts.as_millis())))
     }

@@ -1,9 +1,11 @@
 //! Faults of the product's own processes.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use testkit::system::Process;
+use testkit::{lapse, wait};
 use tokio::time::Instant;
 
 use super::{Nemesis, Struck};
@@ -15,9 +17,11 @@ const STILL_ROUTED: Duration = Duration::from_secs(3);
 const BUSY_MAX: Duration = Duration::from_secs(20);
 /// How long a woken process may take for its late writes.
 const LATE_MAX: Duration = Duration::from_secs(5);
+/// They are counted when no more of them have come for so long.
+const LATE_REST: Duration = Duration::from_millis(200);
 const ROOMS: [&str; 3] = ["ingress", "dispatcher", "deliverer"];
-/// Between the steps of a change of scale.
 const SETTLED: Duration = Duration::from_secs(2);
+const BETWEEN: &str = "the load between the steps of a change of scale";
 
 /// A refused commit: the conversation had moved on.
 const REFUSED: &str = r#"switchhook_dispatcher_commits_total{result="missed"}"#;
@@ -35,7 +39,7 @@ impl Nemesis<'_> {
         let processes = self.alive(room);
         let process = pick(&processes, n)?;
         process.kill9();
-        tokio::time::sleep(dead).await;
+        lapse(dead, "how long it is dead").await;
         process.restart().await?;
         Ok(Struck::of(process.name()))
     }
@@ -44,34 +48,36 @@ impl Nemesis<'_> {
         let (n, lasts) =
             (self.chance.draw(), self.chance.between(self.freeze, self.freeze * 3 / 2));
         let processes = self.alive("dispatcher");
-        let deadline = Instant::now() + BUSY_MAX;
         let mut nth = n;
         // One that owns partitions: a standby holds no turn.
-        let (process, before) = loop {
-            let process = pick(&processes, nth)?;
-            let page = process.admin("/metrics").await?.1;
-            if read(&page, RUNNING) > 0 {
-                process.freeze(true)?;
-                break (process, read(&page, REFUSED));
-            }
-            if Instant::now() > deadline {
-                bail!("no dispatcher runs a turn");
-            }
+        let busy = wait("a dispatcher in the middle of a turn", BUSY_MAX, || {
+            let process = pick(&processes, nth);
             nth = nth.wrapping_add(1);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
+            async {
+                let process = process?;
+                let page = process.admin("/metrics").await?.1;
+                ensure!(read(&page, RUNNING) > 0, "{} runs no turn", process.name());
+                process.freeze(true)?;
+                Ok((process, read(&page, REFUSED)))
+            }
+        });
+        let (process, before) = busy.await?;
         let again = self.journal.again();
-        tokio::time::sleep(lasts).await;
+        lapse(lasts, "how long it is frozen").await;
         let taken_over = self.journal.again() - again;
         process.freeze(false)?;
-        let deadline = Instant::now() + LATE_MAX;
-        let mut refused = 0;
-        while refused == 0 && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            if let Ok((200, page)) = process.admin("/metrics").await {
-                refused = read(&page, REFUSED).saturating_sub(before);
+        let seen = Cell::new((0, Instant::now()));
+        let late = wait("late writes that are refused", LATE_MAX, || async {
+            let page = process.admin("/metrics").await?.1;
+            let refused = read(&page, REFUSED).saturating_sub(before);
+            if refused != seen.get().0 {
+                seen.set((refused, Instant::now()));
             }
-        }
+            ensure!(refused > 0 && seen.get().1.elapsed() >= LATE_REST, "{refused} so far");
+            Ok(refused)
+        });
+        // It may have had none to make.
+        let refused = late.await.unwrap_or(seen.get().0);
         let target = format!("{}, {} ms", process.name(), lasts.as_millis());
         let (refused, taken_over) = (Some(refused), Some(taken_over));
         Ok(Struck { target, refused, taken_over, exit: None })
@@ -97,11 +103,11 @@ impl Nemesis<'_> {
         for pair in others {
             exit = exit.max(stop(*pair).await?);
         }
-        tokio::time::sleep(SETTLED).await;
+        lapse(SETTLED, BETWEEN).await;
         for pair in others {
             start(*pair).await?;
         }
-        tokio::time::sleep(SETTLED).await;
+        lapse(SETTLED, BETWEEN).await;
         if let Some(last) = others.last() {
             exit = exit.max(stop(*last).await?);
         }
@@ -130,7 +136,7 @@ impl Nemesis<'_> {
             let unrouting = async {
                 let Some(balancer) = &self.rig.balancer else { return };
                 if process.room() == "ingress" {
-                    tokio::time::sleep(STILL_ROUTED).await;
+                    lapse(STILL_ROUTED, "the balancer goes on routing to it").await;
                     let mut ports = rig::ports(&self.rig.system);
                     ports.retain(|port| *port != process.port());
                     balancer.route(ports);

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use testkit::free_port;
+use testkit::{free_port, until_within};
 use tokio::process::{Child, Command};
-use tokio::time::Instant;
 
 use super::http::{Request, send};
 
@@ -91,32 +90,24 @@ impl Prometheus {
 
     /// Waits until a query has a result.
     pub(crate) async fn until(&self, query: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        until_within(query, PATIENCE, || async {
             let up = get(self.address, "/-/ready").await.is_some();
-            if up && !self.query(query).await.is_empty() {
-                return;
-            }
-            assert!(Instant::now() < deadline, "never: {query}");
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+            up && !self.query(query).await.is_empty()
+        })
+        .await;
     }
 
     /// Waits until Alertmanager has, or has no more, an alert of this name; returns who is told.
     pub(crate) async fn told(&self, alert: &str, there: bool) -> Vec<String> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        let found = until_within(&format!("{alert}: {there}"), PATIENCE, || async {
             let alerts = get(self.alertmanager, "/api/v2/alerts").await.unwrap_or_default();
             let of = |found: &&Value| found["labels"]["alertname"] == alert;
             let found = alerts.as_array().and_then(|alerts| alerts.iter().find(of).cloned());
-            if found.is_some() == there {
-                let found = found.unwrap_or_default();
-                let receivers = found["receivers"].as_array().cloned().unwrap_or_default();
-                return receivers.iter().map(|r| r["name"].as_str().unwrap().to_owned()).collect();
-            }
-            assert!(Instant::now() < deadline, "{alert}: {there} is never seen: {alerts}");
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+            if found.is_some() == there { Ok(found.unwrap_or_default()) } else { Err(alerts) }
+        })
+        .await;
+        let receivers = found["receivers"].as_array().cloned().unwrap_or_default();
+        receivers.iter().map(|r| r["name"].as_str().unwrap().to_owned()).collect()
     }
 }
 

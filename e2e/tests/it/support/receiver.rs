@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -10,9 +9,6 @@ use axum::routing::post;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
-
-const PATIENCE: Duration = Duration::from_mins(1);
 
 type Posts = Arc<Mutex<Vec<Value>>>;
 
@@ -47,17 +43,13 @@ impl Receiver {
 
     /// Waits until a user has got this many answers; their texts, in order.
     pub(crate) async fn texts(&self, user: &str, at_least: usize) -> Vec<String> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        testkit::until(&format!("{at_least} answers to {user}"), || async {
             let posts = self.posts();
             let own = posts.iter().filter(|body| body["to"] == user);
             let texts: Vec<_> = own.map(|body| body["text"].as_str().unwrap().to_owned()).collect();
-            if texts.len() >= at_least {
-                return texts;
-            }
-            assert!(Instant::now() < deadline, "{} of {at_least}: {texts:?}", texts.len());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if texts.len() >= at_least { Ok(texts) } else { Err(format!("{texts:?}")) }
+        })
+        .await
     }
 }
 

@@ -12,6 +12,7 @@ use e2e::load::{self, Line, Plan};
 use e2e::rig::{Options, Rig};
 use shared::fault::Point;
 use testkit::system::{Process, Shape};
+use testkit::{lapse, wait};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -180,14 +181,13 @@ impl Stage {
         if scene.action == Action::Abort {
             return victim.restart().await.unwrap();
         }
-        let frozen = Instant::now();
         if let Some(standby) = self.standby() {
             standby.restart().await.unwrap();
-            while !self.is_done(plan) && frozen.elapsed() < FREEZE_MAX {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            // What others cannot do waits for the victim.
+            let done = || async { self.is_done(plan) };
+            let _ = wait("others do its work", FREEZE_MAX, done).await;
         } else {
-            tokio::time::sleep(FREEZE).await;
+            lapse(FREEZE, "how long it is frozen where nobody can do its work").await;
         }
         victim.freeze(false).unwrap();
     }
@@ -195,15 +195,14 @@ impl Stage {
     /// Waits until the victim has reached the step, and makes sure that it did.
     async fn struck(&self, scene: Scene) {
         let victim = self.victim();
-        let deadline = Instant::now() + PATIENCE;
-        let struck = || match scene.action {
-            Action::Abort => !victim.alive(),
-            Action::Freeze => victim.frozen(),
-        };
-        while !struck() {
-            assert!(Instant::now() < deadline, "{scene:?} was not reached: {}", victim.log());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        testkit::until_within(&format!("{scene:?}"), PATIENCE, || async {
+            let struck = match scene.action {
+                Action::Abort => !victim.alive(),
+                Action::Freeze => victim.frozen(),
+            };
+            if struck { Ok(()) } else { Err(victim.log()) }
+        })
+        .await;
         let log = victim.log();
         let told = log.contains("a crash point is reached") && log.contains(scene.point.as_str());
         assert!(told, "it ended, but not at {scene:?}: {log}");
@@ -242,15 +241,14 @@ impl Stage {
     /// Waits until all is delivered, for so long at most, reads every list and judges.
     pub(crate) async fn judge(&self, line: &Line, plan: &Plan, patience: Duration) -> Verdict {
         let deadline = Instant::now() + patience;
-        let open = || self.threads(plan).any(|(_, thread)| undelivered(&thread) > 0);
-        while open() && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let delivered =
+            || async { self.threads(plan).all(|(_, thread)| undelivered(&thread) == 0) };
+        // The checker says what did not come.
+        let _ = wait("every answer", patience, delivered).await;
         load::probe(line, plan, &self.rig.history).await.unwrap();
-        let unread = || self.threads(plan).any(|(_, thread)| thread.last.is_none());
-        while unread() && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let read = || async { self.threads(plan).all(|(_, thread)| thread.last.is_some()) };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let _ = wait("every list", left, read).await;
         check::check(&self.threads(plan).collect())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::rig;
 use serde_json::json;
 use testkit::system::{Shape, System as Installation};
-use tokio::time::Instant;
+use testkit::until_within;
 
 use super::http::{Request, send};
 use super::mint::minimal;
@@ -115,11 +115,10 @@ impl System {
         let token = minimal(&self.app.client, &self.app.secret);
         let request = Request::post(&self.suspended, self.message("nobody", "hello"));
         let request = request.bearer(&token).bytes();
-        let deadline = Instant::now() + PATIENCE;
-        while send(self.address, &request).await.is_none_or(|answer| answer.status != 403) {
-            assert!(Instant::now() < deadline, "a suspension is not learnt of");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until_within("a suspension is learnt of", PATIENCE, || async {
+            send(self.address, &request).await.is_some_and(|answer| answer.status == 403)
+        })
+        .await;
     }
 
     /// The one process.
