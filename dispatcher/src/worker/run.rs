@@ -234,6 +234,10 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         let own = work.behind + memory.paused + tried.took;
         tried.spent = Some(Spent { own, waited });
         self.metrics.bot_seconds.observe(tried.took.as_secs_f64());
+        if matches!(tried.ran, Ran::Badly { .. }) && run.is_closing() {
+            // Perhaps it failed because this process ends. Whoever is next asks it once more.
+            return Err(Halt::closing());
+        }
         self.judge(&bot.id, ticket, &tried, time);
         Ok(Attempted::Ran(tried))
     }

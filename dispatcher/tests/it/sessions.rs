@@ -113,3 +113,18 @@ async fn a_hand_over_lets_a_running_turn_finish_and_tell() {
     world.idle().await;
     assert_eq!(bot.runs(), ["a"]);
 }
+
+/// Perhaps it failed because its process ended, and the next one can ask it.
+#[tokio::test]
+async fn a_bot_that_fails_while_its_process_stops_is_asked_again_by_the_next() {
+    let world = World::new().await;
+    let fails = Scripted::always(Do::FailLate(Duration::from_millis(700)));
+    let dispatcher = world.dispatcher(&fails).await;
+    let turn = world.say("ann", "a").await;
+    fails.began(1).await;
+    assert_eq!(dispatcher.stop().await, Drained::InTime);
+    assert!(world.row(&turn).await.is_none(), "nobody has answered");
+    let works = Scripted::always(Do::Append);
+    let _next = world.dispatcher(&works).await;
+    assert_eq!(world.answer(&turn).await, json!({"text": r#"["a"]"#}));
+}

@@ -24,6 +24,8 @@ pub(crate) enum Do {
     Hang,
     /// Waits, then appends.
     Slow(Duration),
+    /// Waits, then fails.
+    FailLate(Duration),
     /// Stops one of the dispatcher's threads, then appends.
     Block(Duration),
 }
@@ -105,6 +107,10 @@ impl Bot for Scripted {
             Do::Slow(wait) => {
                 testkit::lapse(wait, "the bot is slow").await;
                 append(turn, &text)?;
+            }
+            Do::FailLate(wait) => {
+                testkit::lapse(wait, "the bot fails late").await;
+                return Err(BotError::Failed("as told".to_owned()));
             }
             Do::Block(wait) => {
                 testkit::block(wait, "a stand-in for a process that is stopped");
