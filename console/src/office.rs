@@ -25,6 +25,7 @@ pub mod first;
 mod inherit;
 pub mod ledger;
 pub mod moment;
+mod objects;
 pub mod operators;
 mod overrides;
 pub mod ping;

@@ -245,7 +245,7 @@ fn shape_schema(shape: Shape, schemas: &mut SchemaGenerator) -> Value {
                 "required": ["rows"],
             });
         }
-        Shape::OpenApi => return json!({ "type": "object" }),
+        Shape::Schema => return json!({ "type": "object" }),
     };
     schema.into()
 }

@@ -12,7 +12,6 @@ use super::answer::{self, Reply};
 use super::call::Call;
 use super::table::{Action, Answer};
 use super::{Room, page};
-use crate::office::book;
 use crate::office::drafts::ChannelDraft;
 use crate::office::execute::Desk;
 use crate::office::find;
@@ -22,6 +21,7 @@ use crate::office::problem::Problem;
 use crate::office::publish::Verdict;
 use crate::office::replays::ReplayAsk;
 use crate::office::views::AppView;
+use crate::office::{book, exchange};
 
 /// Why something is decided so.
 #[derive(Default, Serialize, Deserialize, schemars::JsonSchema)]
@@ -63,10 +63,15 @@ pub(super) async fn answer<B: Broker, S: Store>(
     })
 }
 
+/// What needs no token: descriptions.
+pub(super) fn described(action: Action) -> Value {
+    if action == Action::BotSchema { exchange::schema::schema() } else { super::document() }
+}
+
 async fn done<S: Store>(desk: &Desk<S>, call: &Call) -> Result<Value, Problem> {
     let (actor, id) = (&call.actor, call.id());
     match call.route.action {
-        Action::OpenApi => Ok(super::document()),
+        Action::OpenApi | Action::BotSchema => Ok(described(call.route.action)),
         Action::Me => Ok(json!({
             "name": actor.name, "operator": actor.person, "scopes": actor.scopes,
         })),

@@ -67,7 +67,8 @@ async fn answered<B: Broker, S: Store>(
     }
     let (route, parts) = route(head)?;
     if route.is_public() {
-        return Ok(answer::one(http::StatusCode::OK, &super::document(), false));
+        let described = handlers::described(route.action);
+        return Ok(answer::one(http::StatusCode::OK, &described, false));
     }
     let actor = holder(room, bearer(&head.headers)).await?;
     if let Some(scope) = route.scope {

@@ -78,13 +78,15 @@ pub enum Shape {
     Replay,
     Analytics,
     Rows,
-    OpenApi,
+    /// A description of something: any object.
+    Schema,
 }
 
 /// What is to be done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
     OpenApi,
+    BotSchema,
     Me,
     ListApps,
     AddApp,
@@ -173,7 +175,8 @@ macro_rules! routes {
 use Answer::{Made, Nothing, One, Page};
 
 routes! {
-    OpenApi GET "/openapi.json" - - One(Shape::OpenApi), &[], "This document; it needs no token";
+    OpenApi GET "/openapi.json" - - One(Shape::Schema), &[], "This document; it needs no token";
+    BotSchema GET "/schemas/bot.json" - - One(Shape::Schema), &[], "JSON Schema of an exported bot; it needs no token";
     Me GET "/me" - - One(Shape::Actor), &[], "Whose token this is, and what it may";
 
     ListApps GET "/apps" Read - Page(Shape::App), PAGE, "List apps";
@@ -270,7 +273,7 @@ impl Route {
     }
 
     pub const fn is_public(&self) -> bool {
-        matches!(self.action, Action::OpenApi)
+        matches!(self.action, Action::OpenApi | Action::BotSchema)
     }
 
     /// The names of the parts of its path that vary.

@@ -19,21 +19,40 @@ use super::views::{BotView, ChannelView};
 use super::{back, find, validate};
 use crate::ids;
 
+pub mod schema;
+
 /// What the document says that it is.
 const FORMAT: &str = "switchhook.bot";
 const VERSION: u32 = 1;
 const CHANNELS_MAX: usize = 1_000;
+/// Words of a bot that stay where it is: ids, secrets, files, other bots.
+const NOT_OF_BOT: &[&str] =
+    &["id", "script", "authorization", "env", "fallback", "shadow", "canary", "canary_percent"];
+const NOT_OF_CHANNEL: &[&str] = &["id", "bot", "app", "approve", "access_token", "signing_secret"];
 
-/// The document; its JSON Schema is in the OpenAPI document of the admin API.
+/// The document; [`schema::schema`] describes it.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
+    #[schemars(extend("const" = FORMAT))]
     pub format: String,
+    #[schemars(extend("const" = VERSION))]
     pub version: u32,
-    /// A bot without id and secrets.
+    /// A bot without id and secrets, and without the bots beside it.
+    #[schemars(schema_with = "schema::bot")]
     pub bot: Map<String, Value>,
     /// Channels without ids, bot, app and secrets.
+    #[schemars(schema_with = "schema::channels")]
     pub channels: Vec<Map<String, Value>>,
+}
+
+impl Document {
+    /// From the text of a file.
+    pub fn read(text: &str) -> Result<Self, serde_json::Error> {
+        // A list of values in the order of the fields would be read as an object.
+        serde_json::from_str::<Map<String, Value>>(text)?;
+        serde_json::from_str(text)
+    }
 }
 
 /// What an import made.
@@ -83,13 +102,11 @@ impl<S: Store> Desk<S> {
         for row in rows {
             let channel = copies::channel(&book, row, &self.entropy)?.value;
             let mut plain = copies::plain(&back::channel(&channel), CHANNEL_SECRETS)?;
-            plain.retain(|word, _| !["id", "bot", "app", "approve"].contains(&word.as_str()));
+            plain.retain(|word, _| !NOT_OF_CHANNEL.contains(&word.as_str()));
             channels.push(plain);
         }
         let mut bot = copies::plain(&back::bot(&bot), BOT_SECRETS)?;
-        // Other bots are not part of it.
-        let others = ["id", "fallback", "shadow", "canary", "canary_percent"];
-        bot.retain(|word, _| !others.contains(&word.as_str()));
+        bot.retain(|word, _| !NOT_OF_BOT.contains(&word.as_str()));
         Ok(Document { format: FORMAT.to_owned(), version: VERSION, bot, channels })
     }
 
@@ -108,22 +125,19 @@ impl<S: Store> Desk<S> {
         if channels.len() > CHANNELS_MAX {
             return Err(Problem::invalid(format!("at most {CHANNELS_MAX} channels")));
         }
-        super::bots::fixed(bot, &["id", "script"])?;
-        super::bots::fixed(bot, BOT_SECRETS)?;
-        let mut bot = bot.clone();
+        known(bot, NOT_OF_BOT)?;
+        let mut draft: BotDraft = copies::read(bot.clone())?;
         if let Some(name) = name {
-            bot.insert("name".to_owned(), name.into());
+            // Its own is of a document that has to be good as a whole.
+            let mut wrong = validate::Wrong::new();
+            validate::name(&draft.name, &mut wrong);
+            validate::finish(&wrong, ())?;
+            name.clone_into(&mut draft.name);
         }
-        let draft: BotDraft = copies::read(bot)?;
         let bot = validate::bot(&draft, &self.entropy)?;
-        if let Some((word, _)) = bot.beside.all().next() {
-            let words = format!("{word}: a bot is imported without others; set it afterwards");
-            return Err(Problem::invalid(words));
-        }
         let mut placeholders = Vec::new();
         for channel in channels {
-            super::bots::fixed(channel, &["id", "bot", "app", "approve"])?;
-            super::bots::fixed(channel, CHANNEL_SECRETS)?;
+            known(channel, NOT_OF_CHANNEL)?;
             placeholders.push(placeholder(bot.id.as_str(), channel, &self.entropy)?);
         }
         self.decide(actor, |book| {
@@ -199,6 +213,15 @@ impl<S: Store> Desk<S> {
             Ok(Plan { writes, log, answer: () })
         })
         .await
+    }
+}
+
+fn known(words: &Map<String, Value>, others: &[&str]) -> Result<(), Problem> {
+    match others.iter().find(|word| words.contains_key(**word)) {
+        Some(word) => {
+            Err(Problem::invalid(format!("{word}: an exported bot has none; set it afterwards")))
+        }
+        None => Ok(()),
     }
 }
 

@@ -145,8 +145,12 @@ fn logic(draft: &BotDraft, wrong: &mut Wrong) -> Logic {
     if kinds.into_iter().filter(|given| *given).count() > 1 {
         wrong.push("logic: a bot is one of an HTTP endpoint, a script and a connector".to_owned());
     }
-    if draft.source.is_none() && draft.env.is_some() {
-        wrong.push("env: only a script has it".to_owned());
+    for (word, given) in
+        [("env", draft.env.is_some()), ("source-name", draft.source_name.is_some())]
+    {
+        if draft.source.is_none() && given {
+            wrong.push(format!("{word}: only a script has it"));
+        }
     }
     if draft.source.is_none() && draft.script.is_some() {
         wrong.push("script: names a file, which is not here; give its source".to_owned());

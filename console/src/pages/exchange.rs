@@ -38,7 +38,7 @@ pub(super) fn form<B: Broker, S: Store>(ask: &Ask<'_, B, S>, why: Option<&Proble
 }
 
 pub(super) async fn import<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done, Problem> {
-    let document = serde_json::from_str::<Document>(ask.form.raw("document"));
+    let document = Document::read(ask.form.raw("document"));
     let imported = match document {
         Ok(document) => {
             let desk = ask.desk_once("import");

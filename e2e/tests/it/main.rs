@@ -9,6 +9,7 @@ mod console;
 mod controls;
 mod crash_points;
 mod durable;
+mod exchange;
 mod monitoring;
 mod neighbours;
 mod partitions;

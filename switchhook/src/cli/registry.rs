@@ -106,7 +106,11 @@ pub(crate) enum Bot {
     /// Write a bot with its channels as JSON, without secrets.
     Export {
         /// Its id or name.
-        name: String,
+        #[arg(required_unless_present = "schema")]
+        name: Option<String>,
+        /// Write the JSON Schema of exported bots instead.
+        #[arg(long, conflicts_with = "name")]
+        schema: bool,
     },
     /// Make a new bot of an exported one; its channels are placeholders until they get an app.
     Import {

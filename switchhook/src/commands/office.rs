@@ -145,5 +145,5 @@ pub(crate) fn document(path: &std::path::Path) -> Result<Document, Failure> {
     let name = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("{name}: {error}")))?;
-    serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{name}: {error}")))
+    Document::read(&text).map_err(|error| Failure::usage(format!("{name}: {error}")))
 }

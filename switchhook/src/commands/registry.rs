@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use console::office::exchange::schema::schema;
 use console::office::moment;
 use console::office::publish::{PublishDraft, RequestView};
 use console::office::replays::{ReplayAsk, ReplayView};
@@ -75,7 +76,10 @@ pub(crate) fn bot(settings: &Settings, command: Bot) -> Result<(), Failure> {
             (Request::Publish { bot, draft: PublishDraft { channels, comment } }, json)
         }
         Bot::Parent { name, parent, json } => (Request::Parent { name, of: parent }, json),
-        Bot::Export { name } => (Request::Export { name }, Json { json: true }),
+        Bot::Export { schema: true, .. } => return output::json(&schema()),
+        Bot::Export { name, .. } => {
+            (Request::Export { name: name.unwrap_or_default() }, Json { json: true })
+        }
         Bot::Import { file, name, json } => {
             (Request::Import { document: office::document(&file)?, name }, json)
         }

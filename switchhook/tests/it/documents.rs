@@ -26,6 +26,17 @@ fn the_readmes_settings_are_the_binarys() {
 }
 
 #[test]
+fn the_schema_of_an_exported_bot_is_the_binarys() {
+    let output = switchhook(&["bot", "export", "--schema"]).output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(
+        read("docs/bot.schema.json"),
+        stdout(&output),
+        "put in what `switchhook bot export --schema` prints"
+    );
+}
+
+#[test]
 fn every_promise_names_a_test_that_exists() {
     let readme = read("README.md");
     let promises = readme.split("## Promises").nth(1).unwrap().split("\n## ").next().unwrap();
