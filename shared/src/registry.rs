@@ -190,6 +190,8 @@ impl Default for Rate {
 /// Everything at one moment. Cheap to share; rooms hold it in a [`cache::Cache`].
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
+    /// The registry's counter at that moment; 0 where nobody counts.
+    pub revision: i64,
     pub apps: HashMap<ClientId, Arc<App>>,
     pub bots: HashMap<BotId, Arc<Bot>>,
     pub channels: HashMap<ChannelId, Arc<Channel>>,
@@ -212,12 +214,19 @@ impl Registry {
             .map(|channel| ((channel.bot.clone(), channel.client.clone()), channel.id.clone()))
             .collect();
         Self {
+            revision: 0,
             apps: apps.into_iter().map(|app| (app.client_id.clone(), Arc::new(app))).collect(),
             bots: bots.into_iter().map(|bot| (bot.id.clone(), Arc::new(bot))).collect(),
             channels: channels.into_iter().map(|c| (c.id.clone(), Arc::new(c))).collect(),
             first,
             of_app,
         }
+    }
+
+    /// As it was when the counter showed this.
+    #[must_use]
+    pub fn at(self, revision: i64) -> Self {
+        Self { revision, ..self }
     }
 
     /// The channel of a URL: the bot's first instance, or the one that is named.

@@ -98,6 +98,16 @@ impl System {
         self.folder.path().join("data")
     }
 
+    /// Starts a console beside the rooms and tells where it answers: `http://127.0.0.1:…`.
+    pub async fn start_console(&mut self) -> Result<String> {
+        let mut process = self.process("console", 0);
+        let address = format!("127.0.0.1:{}", process.listen);
+        process.env.push(("SWITCHHOOK_CONSOLE_LISTEN".to_owned(), address.clone()));
+        process.restart().await?;
+        self.processes.push(process);
+        Ok(format!("http://{address}"))
+    }
+
     pub fn processes(&self) -> &[Process] {
         &self.processes
     }
@@ -161,7 +171,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// `up`, `ingress`, `dispatcher` or `deliverer`.
+    /// `up`, `ingress`, `dispatcher`, `deliverer` or `console`.
     pub fn room(&self) -> &'static str {
         self.room
     }

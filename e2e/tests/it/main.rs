@@ -4,6 +4,7 @@
 mod api;
 mod bad_input;
 mod canaries;
+mod changes;
 mod clients;
 mod console;
 mod controls;

@@ -34,7 +34,7 @@ impl Metrics {
         registry.register(Box::new(metrics.broker_up.clone()))?;
         registry.register(Box::new(metrics.cleaned_rows.clone()))?;
         registry.register(Box::new(metrics.clean_failures.clone()))?;
-        registry.register(Box::new(RegistryAge::new(cache.clone())?))?;
+        registry.register(Box::new(RegistryCopy::new(cache.clone())?))?;
         let opts = Opts::new("switchhook_build_info", "Always 1; the label tells the version.");
         let build = IntGaugeVec::new(opts, &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
@@ -43,29 +43,35 @@ impl Metrics {
     }
 }
 
-/// An age is read when it is asked for.
-struct RegistryAge {
+/// What is known of the copy is read when it is asked for.
+struct RegistryCopy {
     cache: Cache,
-    gauge: Gauge,
+    age: Gauge,
+    revision: IntGauge,
 }
 
-impl RegistryAge {
+impl RegistryCopy {
     fn new(cache: Cache) -> prometheus::Result<Self> {
-        let gauge = Gauge::new(
+        let age = Gauge::new(
             "switchhook_registry_age_seconds",
             "Age of this process's copy of the registry.",
         )?;
-        Ok(Self { cache, gauge })
+        let revision = IntGauge::new(
+            "switchhook_registry_revision",
+            "Changes of the registry that this process's copy has; every process shows the same, but for a moment.",
+        )?;
+        Ok(Self { cache, age, revision })
     }
 }
 
-impl Collector for RegistryAge {
+impl Collector for RegistryCopy {
     fn desc(&self) -> Vec<&Desc> {
-        self.gauge.desc()
+        [self.age.desc(), self.revision.desc()].concat()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        self.gauge.set(self.cache.age().as_secs_f64());
-        self.gauge.collect()
+        self.age.set(self.cache.age().as_secs_f64());
+        self.revision.set(self.cache.get().revision);
+        [self.age.collect(), self.revision.collect()].concat()
     }
 }

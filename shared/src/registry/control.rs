@@ -193,6 +193,11 @@ pub trait ControlStore: Clone + Send + Sync + 'static {
         async { Err(none()) }
     }
 
+    /// The channels whose receivers are gone (410), by id: these marks do not move the counter.
+    fn marked(&self) -> impl Future<Output = Result<Vec<ChannelId>, RegistryError>> + Send {
+        async { Err(none()) }
+    }
+
     /// Writes a change where the counter still shows `base`, and returns the new one.
     fn change(
         &self,

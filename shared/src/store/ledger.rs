@@ -63,6 +63,16 @@ pub enum Standing {
     Parked,
 }
 
+impl<T, C> Leaf<T, C> {
+    /// Of rows that were read up to one more than the limit, in order.
+    pub(super) fn of(mut rows: Vec<T>, limit: usize, place: impl Fn(&T) -> C) -> Self {
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(place);
+        Self { rows, next }
+    }
+}
+
 impl Standing {
     pub const ALL: [Self; 3] = [Self::Waiting, Self::Delivered, Self::Parked];
 
@@ -147,14 +157,26 @@ pub struct LedgerAttempt {
     pub at_ms: u64,
 }
 
-/// All that is known of a turn.
+/// A place among a turn's attempts: by message, then by attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    pub index: u16,
+    pub attempt: u32,
+}
+
+/// All that is known of a turn but the attempts at its deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WholeTurn {
     pub turn: LedgerTurn,
     /// The stored answer; empty once erased.
     pub reply: Bytes,
     pub deliveries: Vec<LedgerDelivery>,
-    pub attempts: Vec<LedgerAttempt>,
+}
+
+impl LedgerAttempt {
+    pub fn place(&self) -> Tried {
+        Tried { index: self.id.index, attempt: self.attempt }
+    }
 }
 
 /// See the module's documentation.
@@ -172,6 +194,17 @@ pub trait LedgerStore: Clone + Send + Sync + 'static {
         turn: TurnId,
     ) -> impl Future<Output = Result<Option<WholeTurn>, StoreError>> + Send {
         let _ = turn;
+        async { Err(none()) }
+    }
+
+    /// Attempts at a turn's deliveries, those behind `after`: each may have a long response.
+    fn attempts(
+        &self,
+        turn: TurnId,
+        after: Option<Tried>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Leaf<LedgerAttempt, Tried>, StoreError>> + Send {
+        let _ = (turn, after, limit);
         async { Err(none()) }
     }
 

@@ -7,6 +7,7 @@ use super::pool::{DEADLINE, Held};
 use super::registry::{SealedApp, add_channel_in, maybe, read_in, settle, spot, to_text};
 use super::rows::as_micros;
 use super::{Postgres, within};
+use crate::domain::ids::ChannelId;
 use crate::registry::control::{
     Audit, Audited, Change, ChangeError, Control, ControlStore, Kind, Record, Resealed, Write,
 };
@@ -60,6 +61,12 @@ impl ControlStore for Postgres {
     async fn revision(&self) -> Result<i64, RegistryError> {
         let rows = self.rows("select revision from registry_revision", &[]).await?;
         rows.first().map_or(Ok(0), |row| Ok(row.try_get(0)?))
+    }
+
+    async fn marked(&self) -> Result<Vec<ChannelId>, RegistryError> {
+        let rows = self.rows("select id from channel where disabled order by id", &[]).await?;
+        let id = |row: &Row| Ok(ChannelId::from(row.try_get::<_, String>(0)?));
+        rows.iter().map(id).collect()
     }
 
     async fn change(&self, base: i64, change: Change) -> Result<i64, ChangeError> {
@@ -130,15 +137,13 @@ async fn read(client: &mut Held, vault: &Vault) -> Result<Control, RegistryError
         .read_only(true)
         .start()
         .await?;
-    let row = transaction.query_one("select revision from registry_revision", &[]).await?;
-    let revision = row.try_get(0)?;
     let registry = read_in(&transaction, vault).await?;
     let history: Vec<&str> =
         Kind::ALL.into_iter().filter(|kind| kind.is_history()).map(Kind::as_str).collect();
     let rows = transaction.query(RECORDS, &[&history]).await?;
     transaction.commit().await?;
     let records = rows.iter().map(|row| record(row, vault)).collect::<Result<_, _>>()?;
-    Ok(Control { revision, registry, records })
+    Ok(Control { revision: registry.revision, registry, records })
 }
 
 async fn write(

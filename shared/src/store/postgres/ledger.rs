@@ -12,8 +12,8 @@ use crate::domain::ids::{ChannelId, ClientId, ConversationId, DeliveryId, TurnId
 use crate::domain::outcome::Outcome;
 use crate::store::StoreError;
 use crate::store::ledger::{
-    DeliveriesAsk, Leaf, LedgerAttempt, LedgerDelivery, LedgerStore, LedgerTurn, OF_TURN, SCAN,
-    Settled, Standing, TurnsAsk, WholeTurn,
+    DeliveriesAsk, Leaf, LedgerAttempt, LedgerDelivery, LedgerStore, LedgerTurn, OF_TURN, Settled,
+    Standing, Tried, TurnsAsk, WholeTurn,
 };
 use crate::store::tally::{Tally, TallyAsk};
 
@@ -28,7 +28,8 @@ const ITS_DELIVERIES: &str = concat!(
 const ATTEMPTS: &str = "
 select turn_id, message, attempt, status, error, took_ms, response,
        (extract(epoch from at) * 1000)::int8
-  from attempt where turn_id = $1 order by message, attempt limit $2::int8";
+  from attempt where turn_id = $1 and (message, attempt) > ($2::int4, $3::int8)
+ order by message, attempt limit $4::int8";
 
 impl LedgerStore for Postgres {
     async fn turns(&self, ask: &TurnsAsk) -> Result<Leaf<LedgerTurn, TurnId>, StoreError> {
@@ -44,6 +45,20 @@ impl LedgerStore for Postgres {
         within(DEADLINE, async {
             let held = self.0.pools.calm.get().await?;
             let result = by_index(&held, whole(&held, id)).await;
+            held.settle(result)
+        })
+        .await
+    }
+
+    async fn attempts(
+        &self,
+        turn: TurnId,
+        after: Option<Tried>,
+        limit: u32,
+    ) -> Result<Leaf<LedgerAttempt, Tried>, StoreError> {
+        within(DEADLINE, async {
+            let held = self.0.pools.calm.get().await?;
+            let result = by_index(&held, attempts(&held, turn, after, limit)).await;
             held.settle(result)
         })
         .await
@@ -97,12 +112,24 @@ async fn whole(held: &Held, id: TurnId) -> Result<Option<WholeTurn>, StoreError>
     let rows = query(held, TURN, &[&key]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let (turn, reply) = (turn(row)?, bytes(row, 10)?);
-    let (conversation, most, scan) =
-        (turn.conversation.uuid(), i64::from(OF_TURN), i64::from(SCAN));
+    let (conversation, most) = (turn.conversation.uuid(), i64::from(OF_TURN));
     let rows = query(held, ITS_DELIVERIES, &[&conversation, &key, &most]).await?;
     let deliveries = all(&rows, delivery)?;
-    let attempts = all(&query(held, ATTEMPTS, &[&key, &scan]).await?, attempt)?;
-    Ok(Some(WholeTurn { turn, reply, deliveries, attempts }))
+    Ok(Some(WholeTurn { turn, reply, deliveries }))
+}
+
+async fn attempts(
+    held: &Held,
+    id: TurnId,
+    after: Option<Tried>,
+    limit: u32,
+) -> Result<Leaf<LedgerAttempt, Tried>, StoreError> {
+    let (message, number) =
+        after.map_or((-1, 0), |at| (i32::from(at.index), i64::from(at.attempt)));
+    let most = i64::from(limit) + 1;
+    let rows = query(held, ATTEMPTS, &[&id.uuid(), &message, &number, &most]).await?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    Ok(Leaf::of(all(&rows, attempt)?, limit, LedgerAttempt::place))
 }
 
 pub(super) fn turn(row: &Row) -> Result<LedgerTurn, StoreError> {

@@ -166,11 +166,14 @@ pub(super) async fn read_in(
     let apps = transaction.query(APPS, &[]).await?;
     let bots = transaction.query(BOTS, &[]).await?;
     let channels = transaction.query(CHANNELS, &[]).await?;
-    Ok(Registry::new(
+    let row = transaction.query_one("select revision from registry_revision", &[]).await?;
+    let revision = row.try_get(0)?;
+    let registry = Registry::new(
         apps.iter().map(|row| app(row, vault)).collect::<Result<_, _>>()?,
         bots.iter().map(|row| bot(row, vault)).collect::<Result<_, _>>()?,
         channels.iter().map(|row| channel(row, vault)).collect::<Result<_, _>>()?,
-    ))
+    );
+    Ok(registry.at(revision))
 }
 
 async fn add_channel(

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::Sqlite;
 use super::registry::{Decided, add_channel, maybe, put_app, read, spot, to_text, unwritable};
 use super::rows::millis;
+use crate::domain::ids::ChannelId;
 use crate::registry::control::{
     Audit, Audited, Change, ChangeError, Control, ControlStore, Kind, Record, Resealed, Write,
 };
@@ -49,6 +50,16 @@ impl ControlStore for Sqlite {
     async fn revision(&self) -> Result<i64, RegistryError> {
         let sql = "select revision from registry_revision";
         Ok(self.read(|c| c.prepare_cached(sql)?.query_row([], |row| row.get(0))).await?)
+    }
+
+    async fn marked(&self) -> Result<Vec<ChannelId>, RegistryError> {
+        let sql = "select id from channel where disabled order by id";
+        let find = |c: &Connection| {
+            let mut found = c.prepare_cached(sql)?;
+            let ids = found.query_map([], |row| Ok(ChannelId::from(row.get::<_, String>(0)?)))?;
+            ids.collect()
+        };
+        Ok(self.read(find).await?)
     }
 
     async fn change(&self, base: i64, change: Change) -> Result<i64, ChangeError> {
@@ -105,8 +116,6 @@ impl ControlStore for Sqlite {
 }
 
 fn everything(connection: &Connection, vault: &Vault) -> rusqlite::Result<Decided<Control>> {
-    let sql = "select revision from registry_revision";
-    let revision = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
     let registry = read(connection, vault)?;
     let history = Kind::ALL
         .iter()
@@ -117,7 +126,9 @@ fn everything(connection: &Connection, vault: &Vault) -> rusqlite::Result<Decide
     let records =
         statement.query_map([], |row| record(row, vault))?.collect::<rusqlite::Result<Vec<_>>>()?;
     let records = records.into_iter().collect::<Decided<Vec<_>>>();
-    Ok(registry.and_then(|registry| Ok(Control { revision, registry, records: records? })))
+    Ok(registry.and_then(|registry| {
+        Ok(Control { revision: registry.revision, registry, records: records? })
+    }))
 }
 
 /// Whether the counter still showed `base`. An error undoes all of it.

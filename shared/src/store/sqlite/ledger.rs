@@ -12,8 +12,8 @@ use crate::domain::ids::{ChannelId, ClientId, ConversationId, DeliveryId, TurnId
 use crate::domain::outcome::Outcome;
 use crate::store::StoreError;
 use crate::store::ledger::{
-    DeliveriesAsk, Leaf, LedgerAttempt, LedgerDelivery, LedgerStore, LedgerTurn, OF_TURN, SCAN,
-    Settled, Standing, TurnsAsk, WholeTurn,
+    DeliveriesAsk, Leaf, LedgerAttempt, LedgerDelivery, LedgerStore, LedgerTurn, OF_TURN, Settled,
+    Standing, Tried, TurnsAsk, WholeTurn,
 };
 use crate::store::tally::{Tally, TallyAsk};
 
@@ -26,7 +26,8 @@ pub(super) const ITS_DELIVERIES: &str = concat!(
 );
 pub(super) const ATTEMPTS: &str =
     "select turn_id, idx, attempt, status, error, took_ms, response, at
-       from attempt where turn_id = ?1 order by idx, attempt limit ?2";
+       from attempt where turn_id = ?1 and (idx, attempt) > (?2, ?3)
+      order by idx, attempt limit ?4";
 
 impl LedgerStore for Sqlite {
     async fn turns(&self, ask: &TurnsAsk) -> Result<Leaf<LedgerTurn, TurnId>, StoreError> {
@@ -36,6 +37,15 @@ impl LedgerStore for Sqlite {
 
     async fn turn(&self, id: TurnId) -> Result<Option<WholeTurn>, StoreError> {
         self.read(move |c| whole(c, id)).await
+    }
+
+    async fn attempts(
+        &self,
+        turn: TurnId,
+        after: Option<Tried>,
+        limit: u32,
+    ) -> Result<Leaf<LedgerAttempt, Tried>, StoreError> {
+        self.read(move |c| attempts(c, turn, after, limit)).await
     }
 
     async fn deliveries(
@@ -68,11 +78,23 @@ fn whole(c: &Connection, id: TurnId) -> rusqlite::Result<Option<WholeTurn>> {
         .prepare_cached(ITS_DELIVERIES)?
         .query_map(params![conversation, key, OF_TURN], delivery)?
         .collect::<rusqlite::Result<_>>()?;
-    let attempts = c
+    Ok(Some(WholeTurn { turn, reply, deliveries }))
+}
+
+fn attempts(
+    c: &Connection,
+    id: TurnId,
+    after: Option<Tried>,
+    limit: u32,
+) -> rusqlite::Result<Leaf<LedgerAttempt, Tried>> {
+    let (index, number) = after.map_or((-1, 0), |at| (i64::from(at.index), at.attempt));
+    let most = i64::from(limit) + 1;
+    let rows = c
         .prepare_cached(ATTEMPTS)?
-        .query_map(params![key, SCAN], attempt)?
+        .query_map(params![id.uuid().into_bytes(), index, number, most], attempt)?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(Some(WholeTurn { turn, reply, deliveries, attempts }))
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    Ok(Leaf::of(rows, limit, LedgerAttempt::place))
 }
 
 pub(super) fn turn(row: &Row<'_>) -> rusqlite::Result<LedgerTurn> {

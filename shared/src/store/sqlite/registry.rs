@@ -96,7 +96,10 @@ pub(super) fn read(connection: &Connection, vault: &Vault) -> rusqlite::Result<D
     let apps = rows(connection, APPS, |row| app(row, vault))?;
     let bots = rows(connection, BOTS, |row| bot(row, vault))?;
     let channels = rows(connection, CHANNELS, |row| channel(row, vault))?;
-    Ok(apps.and_then(|apps| Ok(Registry::new(apps, bots?, channels?))))
+    let sql = "select revision from registry_revision";
+    let revision = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    let registry = apps.and_then(|apps| Ok(Registry::new(apps, bots?, channels?)));
+    Ok(registry.map(|registry| registry.at(revision)))
 }
 
 /// Runs one of the statements that take a whole app.

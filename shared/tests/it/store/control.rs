@@ -97,6 +97,7 @@ async fn a_change_is_made_only_on_what_was_read<H: Harness>(h: H) {
     assert_eq!(late, Err(ChangeError::Moved));
     let after = world.s.control().await.unwrap();
     assert_eq!(after.revision, before.revision + 1);
+    assert_eq!(world.s.registry().await.unwrap().revision, after.revision);
     assert_eq!(after.records.iter().map(|r| r.id.as_str()).collect::<Vec<_>>(), ["one"]);
 }
 

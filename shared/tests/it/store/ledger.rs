@@ -1,5 +1,7 @@
 //! What operators look at: turns, deliveries and attempts, a page at a time.
 
+use std::time::Duration;
+
 use shared::domain::delivery::ParkReason::{Behind, Exhausted};
 use shared::domain::outcome::Outcome;
 use shared::store::ledger::{DeliveriesAsk, LedgerStore as _, Standing, TurnsAsk};
@@ -12,6 +14,7 @@ conformance! {
     turns_are_listed_newest_first_and_narrowed_by_what_is_asked,
     pages_of_turns_hold_everything_once,
     a_whole_turn_has_its_deliveries_and_attempts,
+    pages_of_attempts_hold_each_once_by_message_and_attempt,
     deliveries_are_listed_by_where_they_stand,
     pages_of_settled_deliveries_hold_everything_once,
     of_an_erased_user_the_ledger_says_nothing,
@@ -80,14 +83,16 @@ async fn a_whole_turn_has_its_deliveries_and_attempts<H: Harness>(h: H) {
     let world = World::new(h).await;
     let ann = world.user("ann");
     let said = world.say(&ann, &["a", "b"]).await;
-    let failed = Verdict::Retry(std::time::Duration::ZERO);
+    let failed = Verdict::Retry(Duration::ZERO);
     world.s.settle(said.place(0), 0, Some(attempt(1)), failed).await.unwrap();
     let whole = world.s.turn(said.turn).await.unwrap().unwrap();
     assert_eq!((whole.turn.turn, whole.turn.user.as_deref()), (said.turn, Some("ann")));
     let bodies: Vec<_> = whole.deliveries.iter().map(|row| row.body.clone()).collect();
     assert_eq!(bodies, ["a", "b"]);
     assert!(whole.deliveries.iter().all(|row| row.standing == Standing::Waiting));
-    let [one] = &whole.attempts[..] else { panic!("one attempt: {:?}", whole.attempts) };
+    let attempts = world.s.attempts(said.turn, None, 10).await.unwrap();
+    let [one] = &attempts.rows[..] else { panic!("one attempt: {attempts:?}") };
+    assert_eq!(attempts.next, None);
     let expected = attempt(1);
     assert_eq!((one.id, one.attempt), (whole.deliveries[0].id, 1));
     assert_eq!(
@@ -96,6 +101,34 @@ async fn a_whole_turn_has_its_deliveries_and_attempts<H: Harness>(h: H) {
     );
     assert_eq!(one.took_ms, u64::from(expected.took_ms));
     assert_eq!(world.s.turn(turn()).await.unwrap(), None);
+}
+
+async fn pages_of_attempts_hold_each_once_by_message_and_attempt<H: Harness>(h: H) {
+    let world = World::new(h).await;
+    let said = world.say(&world.user("ann"), &["a", "b"]).await;
+    let mut expected = Vec::new();
+    for index in [0, 1] {
+        let place = said.place(index.into());
+        for number in 1..=3 {
+            // The first POST of all is not claimed.
+            let seen = if number == 1 { 0 } else { world.claim(place, number - 1).await.attempt };
+            let again = Verdict::Retry(Duration::ZERO);
+            let verdict = if number == 3 { Verdict::Delivered } else { again };
+            world.s.settle(place, seen, Some(attempt(number)), verdict).await.unwrap();
+            expected.push((index, number));
+        }
+    }
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = world.s.attempts(said.turn, after, 2).await.unwrap();
+        assert!(page.rows.len() <= 2);
+        seen.extend(page.rows.iter().map(|one| (one.id.index, one.attempt)));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, expected);
 }
 
 async fn deliveries_are_listed_by_where_they_stand<H: Harness>(h: H) {
@@ -154,5 +187,6 @@ async fn of_an_erased_user_the_ledger_says_nothing<H: Harness>(h: H) {
     world.s.erase(&ann.channel, &ann.user).await.unwrap();
     let whole = world.s.turn(said.turn).await.unwrap().unwrap();
     assert_eq!((whole.turn.user, whole.reply.is_empty()), (None, true));
-    assert_eq!((whole.deliveries.len(), whole.attempts.len()), (0, 0));
+    let attempts = world.s.attempts(said.turn, None, 10).await.unwrap();
+    assert_eq!((whole.deliveries.len(), attempts.rows.len()), (0, 0));
 }

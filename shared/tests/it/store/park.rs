@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use shared::domain::channel::ChannelAction;
 use shared::domain::delivery::ParkReason::{Behind, Disabled, Exhausted, Gone};
+use shared::registry::control::ControlStore as _;
 use shared::store::{
     Claimed, Deliveries as _, RegistryStore as _, Settlement, Turns as _, Verdict,
 };
@@ -113,7 +114,9 @@ async fn a_claim_on_a_disabled_endpoint_says_so_and_the_row_is_parked<H: Harness
     let world = World::new(h).await;
     let (ann, bob) = (world.user("ann"), world.user("bob"));
     let said = world.say(&ann, &["one"]).await;
+    assert_eq!(world.s.marked().await.unwrap(), []);
     world.settle(said.place(0), 0, Verdict::Park(Gone)).await;
+    assert_eq!(world.s.marked().await.unwrap(), [world.channel.clone()]);
     let said = world.say(&bob, &["one", "two"]).await;
     let answer = world.s.claim(said.place(0), 0, LEASE).await.unwrap();
     let Claimed::Disabled(row) = answer else { panic!("{answer:?}") };
