@@ -12,7 +12,7 @@ mod table;
 
 pub(crate) use answer::{Refusal, Reply};
 pub use document::document;
-pub(crate) use serve::{BODY, answer};
+pub(crate) use serve::answer;
 pub use table::{ROUTES, Route};
 
 use crate::room::Room;

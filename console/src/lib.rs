@@ -6,6 +6,7 @@
 
 mod alone;
 pub mod api;
+mod arriving;
 mod ids;
 pub mod office;
 mod pages;

@@ -22,7 +22,7 @@ pub mod exchange;
 pub mod execute;
 pub mod find;
 pub mod first;
-mod inherit;
+pub(crate) mod inherit;
 pub mod ledger;
 pub mod moment;
 mod objects;

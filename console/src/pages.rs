@@ -30,6 +30,7 @@ mod sign_in;
 mod table;
 pub(crate) mod talk;
 mod time;
+mod turn;
 mod ui;
 mod wizard;
 

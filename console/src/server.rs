@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::api::{self, Refusal, Reply};
+use crate::arriving::Arriving;
 use crate::pages;
 use crate::room::Room;
 
@@ -83,11 +84,11 @@ async fn request_of<B: Broker, S: Store>(
     peer: IpAddr,
 ) -> Reply {
     let (head, body) = request.into_parts();
-    let Ok(_place) = room.places.try_acquire() else { return Refusal::Busy.reply() };
+    let Some(mut body) = Arriving::new(&room.places, body) else { return Refusal::Busy.reply() };
     let path = head.uri.path();
     if path == "/api" || path.starts_with("/api/") {
-        api::answer(room, &head, body).await
+        api::answer(room, &head, &mut body).await
     } else {
-        pages::answer(room, &head, body, peer).await
+        pages::answer(room, &head, &mut body, peer).await
     }
 }

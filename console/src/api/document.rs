@@ -11,7 +11,7 @@ use crate::office::analytics::AnalyticsView;
 use crate::office::apps::{AppPatch, Rotation};
 use crate::office::drafts::{AppDraft, BotDraft, ChannelDraft};
 use crate::office::exchange::{Association, Document, Imported, PlaceholderView};
-use crate::office::ledger::{DeliveryView, TurnView, WholeTurnView};
+use crate::office::ledger::{AttemptView, DeliveryView, TurnView, WholeTurnView};
 use crate::office::operators::{
     ApiTokenDraft, ApiTokenView, OperatorDraft, OperatorPatch, OperatorView,
 };
@@ -235,6 +235,7 @@ fn shape_schema(shape: Shape, schemas: &mut SchemaGenerator) -> Value {
         Shape::Audit => schemas.subschema_for::<AuditView>(),
         Shape::Turn => schemas.subschema_for::<TurnView>(),
         Shape::WholeTurn => schemas.subschema_for::<WholeTurnView>(),
+        Shape::Attempt => schemas.subschema_for::<AttemptView>(),
         Shape::Delivery => schemas.subschema_for::<DeliveryView>(),
         Shape::Analytics => schemas.subschema_for::<AnalyticsView>(),
         Shape::Replay => schemas.subschema_for::<ReplayView>(),

@@ -190,6 +190,9 @@ async fn of_ledger<S: Store>(
             Ok(page::ready(&desk.turns(actor, of).await?))
         }
         Action::GetTurn => told(desk.turn(actor, call.id()).await),
+        Action::ListAttempts => {
+            Ok(page::ready(&desk.attempts(actor, call.id(), after, limit).await?))
+        }
         Action::ListDeliveries => {
             let (channel, state) = (call.word("channel"), call.word("state"));
             let of = DeliveriesOf { channel, state, after, limit };

@@ -3,7 +3,6 @@
 
 use http::request::Parts;
 use http::{Method, StatusCode};
-use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::broker::Broker;
@@ -13,6 +12,7 @@ use shared::store::Store;
 use super::Room;
 use super::answer::{self, Refusal, Reply};
 use super::serve::{Failed, bearer, holder, read};
+use crate::arriving::Arriving;
 use crate::office::actor::Scope;
 use crate::office::copies;
 use crate::office::drafts::ChannelDraft;
@@ -53,7 +53,7 @@ struct App {
 pub(super) async fn answer<B: Broker, S: Store>(
     room: &Room<B, S>,
     head: &Parts,
-    body: Incoming,
+    body: &mut Arriving<'_>,
 ) -> Result<Reply, Failed> {
     if head.method != Method::POST {
         return Err(Refusal::Method(vec!["POST"]).into());

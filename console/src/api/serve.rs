@@ -1,33 +1,29 @@
 //! Requests of the API: bounded in size and time, before anything is believed.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, IF_MATCH};
 use http::request::Parts;
 use http::{HeaderMap, Method};
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use shared::broker::Broker;
 use shared::store::Store;
-use tokio::time::timeout;
 
 use super::answer::{self, Refusal, Reply};
 use super::call::Call;
 use super::table::{BASE, ROUTES, Route};
 use super::{Room, handlers, public};
+use crate::arriving::{Arriving, Unread};
 use crate::office::actor::Actor;
-use crate::office::problem::{Kind, Problem};
+use crate::office::problem::Problem;
 
-pub(crate) const BODY: Duration = Duration::from_secs(15);
 const BODY_MAX: usize = 4 * 1024 * 1024;
 
 /// Answers one request below `/api`.
 pub(crate) async fn answer<B: Broker, S: Store>(
     room: &Room<B, S>,
     head: &Parts,
-    body: Incoming,
+    body: &mut Arriving<'_>,
 ) -> Reply {
     match answered(room, head, body).await {
         Ok(reply) => reply,
@@ -57,7 +53,7 @@ impl From<Problem> for Failed {
 async fn answered<B: Broker, S: Store>(
     room: &Room<B, S>,
     head: &Parts,
-    body: Incoming,
+    body: &mut Arriving<'_>,
 ) -> Result<Reply, Failed> {
     if head.headers.get_all(HOST).iter().count() != 1 || head.uri.authority().is_some() {
         return Err(Problem::invalid("the request names no host, or more than one place").into());
@@ -164,18 +160,13 @@ pub(super) async fn holder<B: Broker, S: Store>(
     Ok(holder.ok_or(Refusal::NoToken)?)
 }
 
-pub(super) async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Failed> {
-    let reading = timeout(BODY, Limited::new(body, BODY_MAX).collect());
-    let bytes = match reading.await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return Err(Refusal::TooLarge.into());
-        }
-        Ok(Err(_)) => {
-            return Err(Problem::new(Kind::Invalid, "the body cannot be read").into());
-        }
-        Err(_) => return Err(Refusal::TooSlow.into()),
-    };
+pub(super) async fn read(headers: &HeaderMap, body: &mut Arriving<'_>) -> Result<Bytes, Failed> {
+    let bytes = body.read(BODY_MAX).await.map_err(|why| match why {
+        Unread::TooLarge => Refusal::TooLarge.into(),
+        Unread::TooSlow => Refusal::TooSlow.into(),
+        Unread::Busy => Refusal::Busy.into(),
+        Unread::Broken => Failed::from(Problem::invalid("the body cannot be read")),
+    })?;
     let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media = media.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let plain = ["application/json", "application/merge-patch+json"];

@@ -74,6 +74,7 @@ pub enum Shape {
     Audit,
     Turn,
     WholeTurn,
+    Attempt,
     Delivery,
     Replay,
     Analytics,
@@ -131,6 +132,7 @@ pub enum Action {
     ListAudit,
     ListTurns,
     GetTurn,
+    ListAttempts,
     ListDeliveries,
     CountDeliveries,
     ResendDelivery,
@@ -229,7 +231,8 @@ routes! {
     ListAudit GET "/audit" Administer - Page(Shape::Audit), &["limit", "cursor", "subject"], "Who changed what, newest first";
 
     ListTurns GET "/turns" Read - Page(Shape::Turn), &["limit", "cursor", "channel", "user", "outcome"], "List turns, newest first; a page that found little may still have a next one";
-    GetTurn GET "/turns/{turn}" Read - One(Shape::WholeTurn), &[], "Show a turn with its answer, its deliveries and every attempt at them";
+    GetTurn GET "/turns/{turn}" Read - One(Shape::WholeTurn), &[], "Show a turn with its answer, its deliveries and the first 50 attempts at them";
+    ListAttempts GET "/turns/{turn}/attempts" Read - Page(Shape::Attempt), PAGE, "List the attempts at a turn's deliveries, by message and attempt";
     ListDeliveries GET "/deliveries" Read - Page(Shape::Delivery), &["limit", "cursor", "channel", "state"], "List deliveries: state=waiting (as is usual; the first of each conversation), delivered or parked";
     CountDeliveries GET "/deliveries/count" Read - One(Shape::Rows), &["channel", "from_ms", "to_ms", "state"], "How many deliveries of a channel were settled in a range of time: what a replay would send again";
     ResendDelivery POST "/turns/{turn}/deliveries/{message}/resend" Operate - Made(Shape::Replay), &[], "Send one settled delivery again, at the end of its conversation";

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use shared::domain::ids::ChannelId;
 use shared::registry::control::{Audit, Change, ChangeError, Kind, Record, Write};
 use shared::store::Store;
 use tokio::time::Instant;
@@ -18,8 +19,8 @@ use super::problem::{self, Problem};
 
 /// How often a decision is made anew because others were faster.
 const TRIES: u32 = 20;
-/// The longest that a copy is looked at without being read again: the marks of receivers (410) do not move
-/// the counter.
+/// The longest that a copy is looked at without looking at the marks of receivers (410), which do not move the
+/// counter.
 const FRESH: Duration = Duration::from_secs(5);
 /// Longest detail of an entry of the audit log, in bytes.
 const DETAIL_MAX: usize = 32 * 1024;
@@ -28,6 +29,8 @@ const DETAIL_MAX: usize = 32 * 1024;
 #[derive(Debug)]
 pub struct Copy {
     book: Arc<Book>,
+    /// Channels whose receivers were gone when it was read.
+    marked: Vec<ChannelId>,
     read: Instant,
 }
 
@@ -70,16 +73,34 @@ impl<S: Store> Desk<S> {
     /// Everything as it is now: the last copy, when nothing has changed since it was read.
     pub async fn book(&self) -> Result<Arc<Book>, Problem> {
         let revision = self.store.revision().await?;
-        if let Some(copy) = self.copy.load_full()
-            && copy.book.revision == revision
-            && copy.read.elapsed() < FRESH
-        {
-            return Ok(Arc::clone(&copy.book));
+        if let Some(book) = self.known_book(revision) {
+            return Ok(book);
+        }
+        // One reads for all who wait: it is everything.
+        let _reading = self.reading.lock().await;
+        if let Some(book) = self.known_book(revision) {
+            return Ok(book);
         }
         let read = Instant::now();
-        let book = Arc::new(Book::new(self.store.control().await?));
-        self.copy.store(Some(Arc::new(Copy { book: Arc::clone(&book), read })));
+        // Before everything else: a mark that is made meanwhile is seen again next time.
+        let marked = self.store.marked().await?;
+        let last = self.copy.load_full();
+        let book = match last {
+            Some(copy) if copy.book.revision == revision && copy.marked == marked => {
+                Arc::clone(&copy.book)
+            }
+            Some(_) | None => Arc::new(Book::new(self.store.control().await?)),
+        };
+        let copy = Copy { book: Arc::clone(&book), marked, read };
+        self.copy.store(Some(Arc::new(copy)));
         Ok(book)
+    }
+
+    /// The last copy, when it is of this moment or a later one, and fresh.
+    fn known_book(&self, revision: i64) -> Option<Arc<Book>> {
+        let copy = self.copy.load_full()?;
+        let fresh = copy.book.revision >= revision && copy.read.elapsed() < FRESH;
+        fresh.then(|| Arc::clone(&copy.book))
     }
 
     /// Decides on everything as it is, and writes what came of it; decides again when others were faster.

@@ -8,6 +8,7 @@ use shared::domain::channel::{ChannelAction, ChannelState};
 use shared::entropy::Entropy;
 use shared::registry::control::Resealed;
 use shared::store::Store;
+use tokio::sync::Mutex;
 
 use super::actor::{Actor, Scope};
 use super::decide::{Copy, Log, Once};
@@ -31,6 +32,8 @@ pub struct Desk<S> {
     /// What makes a repeat of this one request the same request.
     pub once: Option<Once>,
     pub(super) copy: Arc<ArcSwapOption<Copy>>,
+    /// Held by who reads everything.
+    pub(super) reading: Arc<Mutex<()>>,
 }
 
 impl<S> Desk<S> {
@@ -43,6 +46,7 @@ impl<S> Desk<S> {
             two_person: false,
             once: None,
             copy: Arc::default(),
+            reading: Arc::default(),
         }
     }
 

@@ -22,7 +22,7 @@ struct Inherited {
 }
 
 /// The bots that inherit from this one.
-pub(super) fn children<'b>(
+pub(crate) fn children<'b>(
     book: &'b Book,
     parent: &BotId,
 ) -> Result<impl Iterator<Item = BotId> + use<'b>, Problem> {

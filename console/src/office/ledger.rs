@@ -7,13 +7,16 @@ use shared::domain::ids::{ChannelId, ConversationId, ConversationKey, TurnId, Us
 use shared::domain::outcome::Outcome;
 use shared::store::Store;
 use shared::store::ledger::{
-    DeliveriesAsk, LedgerAttempt, LedgerDelivery, LedgerTurn, Settled, Standing, TurnsAsk,
+    DeliveriesAsk, LedgerAttempt, LedgerDelivery, LedgerTurn, Settled, Standing, Tried, TurnsAsk,
 };
 
 use super::actor::{Actor, Scope};
 use super::execute::Desk;
 use super::find;
 use super::problem::Problem;
+
+/// The most attempts that are shown at once, unless it is said otherwise: each may have a long response.
+pub const ATTEMPTS: u32 = 50;
 
 /// A turn as it ended.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -43,7 +46,10 @@ pub struct WholeTurnView {
     /// The stored answer: a body of protocol version 1. Empty once erased.
     pub reply: String,
     pub deliveries: Vec<DeliveryView>,
+    /// The first 50 attempts at its deliveries, by message and attempt.
     pub attempts: Vec<AttemptView>,
+    /// Whether there are more: the list of its attempts has all of them.
+    pub more_attempts: bool,
 }
 
 /// The duty to bring one message of a turn to an endpoint.
@@ -137,18 +143,36 @@ impl<S: Store> Desk<S> {
         Ok(Paged { items: leaf.rows.iter().map(TurnView::of).collect(), next })
     }
 
-    /// One turn with its deliveries and attempts.
+    /// One turn with its deliveries and the first attempts at them.
     pub async fn turn(&self, actor: &Actor, id: &str) -> Result<WholeTurnView, Problem> {
         actor.need(Scope::Read)?;
         let missing = || Problem::missing("turn", id);
         let turn = TurnId::parse(id).ok_or_else(missing)?;
         let whole = self.store.turn(turn).await?.ok_or_else(missing)?;
+        let attempts = self.store.attempts(turn, None, ATTEMPTS).await?;
         Ok(WholeTurnView {
             turn: TurnView::of(&whole.turn),
             reply: text(&whole.reply),
             deliveries: whole.deliveries.iter().map(DeliveryView::of).collect(),
-            attempts: whole.attempts.iter().map(AttemptView::of).collect(),
+            attempts: attempts.rows.iter().map(AttemptView::of).collect(),
+            more_attempts: attempts.next.is_some(),
         })
+    }
+
+    /// Attempts at a turn's deliveries, by message and attempt.
+    pub async fn attempts(
+        &self,
+        actor: &Actor,
+        id: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Paged<AttemptView>, Problem> {
+        actor.need(Scope::Read)?;
+        let turn = TurnId::parse(id).ok_or_else(|| Problem::missing("turn", id))?;
+        let after = after.map(|text| tried(text).ok_or_else(cursor)).transpose()?;
+        let leaf = self.store.attempts(turn, after, limit).await?;
+        let next = leaf.next.map(|at| format!("{}.{}", at.index, at.attempt));
+        Ok(Paged { items: leaf.rows.iter().map(AttemptView::of).collect(), next })
     }
 
     /// Deliveries: waiting ones (as is usual) by due time, settled ones last settled first.
@@ -199,6 +223,12 @@ fn place(text: &str) -> Option<Settled> {
     let number = parts.next()?.parse().ok()?;
     let sane = (0..253_402_300_799_000_000).contains(&at_us);
     sane.then_some(Settled { at_us, place: Place { conversation, number } })
+}
+
+/// Behind this attempt of this message.
+fn tried(text: &str) -> Option<Tried> {
+    let (index, attempt) = text.split_once('.')?;
+    Some(Tried { index: index.parse().ok()?, attempt: attempt.parse().ok()? })
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -2,7 +2,7 @@
 
 mod shown;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use secrecy::SecretString;
@@ -310,6 +310,15 @@ fn open_of(book: &Book, bot: &str) -> Result<Option<String>, Problem> {
         }
     }
     Ok(None)
+}
+
+/// The ids of the channels that an open request asks for.
+pub fn asked_for(book: &Book) -> Result<BTreeSet<String>, Problem> {
+    let mut all = BTreeSet::new();
+    for kept in book.all(Kind::Request) {
+        all.extend(book::body::<Asked>(kept)?.channels.into_keys());
+    }
+    Ok(all)
 }
 
 fn given(sealed: &Map<String, Value>, id: &str) -> Map<String, Value> {

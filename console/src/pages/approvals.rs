@@ -3,7 +3,6 @@
 use serde_json::Value;
 use shared::broker::Broker;
 use shared::domain::channel::ChannelState;
-use shared::registry::control::Kind;
 use shared::store::Store;
 
 use super::ask::{Ask, can_be_mended, cancel};
@@ -19,7 +18,7 @@ use crate::office::actor::Scope;
 use crate::office::book::Book;
 use crate::office::find;
 use crate::office::problem::Problem;
-use crate::office::publish::{PublishDraft, RequestView, Verdict};
+use crate::office::publish::{self as requests, PublishDraft, RequestView, Verdict};
 
 fn crumb() -> Link {
     Link::new("/approvals", "Approvals")
@@ -103,13 +102,13 @@ fn state(one: &RequestView) -> Badge {
 
 /// Channels that wait by themselves: the command line and the platform's API ask so.
 fn alone<B, S: Store>(ask: &Ask<'_, B, S>, book: &Book) -> Result<Option<Block>, Problem> {
-    let in_request = |id: &str| book.all(Kind::Request).any(|record| record.body.contains(id));
+    let asked_for = requests::asked_for(book)?;
     let mut waiting: Vec<_> = book
         .registry
         .channels
         .values()
         .filter(|channel| channel.state == ChannelState::AwaitingApproval)
-        .filter(|channel| !in_request(channel.id.as_str()))
+        .filter(|channel| !asked_for.contains(channel.id.as_str()))
         .collect();
     if waiting.is_empty() {
         return Ok(None);

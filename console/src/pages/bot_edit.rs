@@ -114,8 +114,9 @@ impl Shown {
     }
 }
 
-/// What the form says, as a merge patch. `before` is the logic that it had; what is emptied goes.
-fn said(form: &Words, before: Option<&str>) -> Result<Map<String, Value>, Problem> {
+/// What the form says, as a merge patch. `before` is the logic that it had, and `had` the words of its
+/// connector; what is emptied goes.
+fn said(form: &Words, before: Option<&str>, had: &[String]) -> Result<Map<String, Value>, Problem> {
     let logic = form.text("logic");
     let mut patch = Map::new();
     let mut put = |word: &str, value: Option<&str>, had: bool| {
@@ -136,7 +137,11 @@ fn said(form: &Words, before: Option<&str>) -> Result<Map<String, Value>, Proble
     let called = ["http", "connector"].contains(&logic);
     put("authorization", form.given("authorization").filter(|_| called), false);
     if logic == "connector" {
-        patch.insert("connector".to_owned(), Value::Object(connector(form)?));
+        let mut fields = connector(form)?;
+        for word in had {
+            fields.entry(word).or_insert(Value::Null);
+        }
+        patch.insert("connector".to_owned(), Value::Object(fields));
     } else if before.is_some_and(|before| CONNECTORS.contains(&before)) {
         patch.insert("connector".to_owned(), Value::Null);
     }
@@ -168,7 +173,7 @@ fn add_page<B: Broker, S: Store>(ask: &Ask<'_, B, S>, why: Option<&Problem>) -> 
 }
 
 pub(super) async fn add<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done, Problem> {
-    let draft = said(&ask.form, None).and_then(copies::read::<BotDraft>);
+    let draft = said(&ask.form, None, &[]).and_then(copies::read::<BotDraft>);
     let made = match draft {
         Ok(draft) => ask.desk_once("bot").add_bot(&ask.actor, &draft).await,
         Err(problem) => Err(problem),
@@ -214,8 +219,14 @@ fn edit_page<B: Broker, S: Store>(
 
 pub(super) async fn change<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done, Problem> {
     let (desk, id) = (ask.desk(), ask.id());
-    let before = desk.bot(id).await?;
-    let changed = match said(&ask.form, Some(&before.logic)) {
+    let book = desk.book().await?;
+    let row = find::bot(&book.registry, id)?;
+    let before = desk.bot_view(&book, &row)?;
+    let edited = back::bot(&copies::bot(&book, &row, &desk.entropy)?.value);
+    let had = edited.connector.map_or(Value::Null, |connector| json!(connector));
+    let had: Vec<String> =
+        had.as_object().into_iter().flat_map(Map::keys).map(ToOwned::to_owned).collect();
+    let changed = match said(&ask.form, Some(&before.logic), &had) {
         Ok(patch) => desk.change_bot(&ask.actor, id, &patch, ask.seen()).await,
         Err(problem) => Err(problem),
     };

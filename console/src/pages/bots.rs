@@ -1,7 +1,10 @@
 //! Bots: the list, one, its edit, its parent.
 
+use std::collections::HashMap;
+
 use shared::broker::Broker;
-use shared::registry::control::Kind;
+use shared::domain::channel::ChannelState;
+use shared::domain::ids::BotId;
 use shared::store::Store;
 
 use super::ask::{Ask, cancel, seen};
@@ -16,7 +19,7 @@ use crate::office::actor::Scope;
 use crate::office::book::Book;
 use crate::office::problem::Problem;
 use crate::office::views::BotView;
-use crate::office::{etag, find};
+use crate::office::{etag, find, inherit};
 
 pub(super) use super::bot_edit::{add, change, edit, form};
 
@@ -30,15 +33,18 @@ pub(super) async fn list<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Don
     let bots = book.registry.bots.values().map(AsRef::as_ref);
     let key = |bot: &shared::registry::Bot| (bot.name.clone(), bot.id.to_string());
     let found = lists::page(bots, key, &ask.query, "/bots", &[]);
+    let mut counts: HashMap<&BotId, (usize, usize)> =
+        found.things.iter().map(|bot| (&bot.id, (0, 0))).collect();
+    for channel in book.registry.channels.values() {
+        if let Some((channels, live)) = counts.get_mut(&channel.bot) {
+            *channels += 1;
+            *live += usize::from(channel.state == ChannelState::Live);
+        }
+    }
     let mut rows = Vec::new();
     for bot in found.things {
         let view = desk.bot_view(&book, bot)?;
-        let all = book.registry.channels.values().filter(|channel| channel.bot == bot.id);
-        let (mut channels, mut live) = (0, 0);
-        for channel in all {
-            channels += 1;
-            live += usize::from(channel.state.as_str() == "live");
-        }
+        let (channels, live) = counts.get(&bot.id).copied().unwrap_or_default();
         let edit = if view.unpublished {
             Cell::Badge(badge("info", "unpublished edit"))
         } else {
@@ -240,7 +246,7 @@ pub(super) async fn delete<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<D
     let row = find::bot(&book.registry, ask.id())?;
     let view = desk.bot_view(&book, &row)?;
     let used = book.registry.channels.values().any(|channel| channel.bot == row.id)
-        || book.all(Kind::Parent).any(|record| record.body.contains(row.id.as_str()));
+        || inherit::children(&book, &row.id)?.next().is_some();
     let words = if used {
         "Its channels have to be deleted first, and no bot may inherit from it."
     } else {

@@ -5,7 +5,6 @@ use shared::domain::outcome::Outcome;
 use shared::store::Store;
 
 use super::ask::{Ask, cancel};
-use super::bubbles;
 use super::fields::{self, choice, told};
 use super::form::query;
 use super::lists::ROWS;
@@ -13,15 +12,10 @@ use super::reply::Done;
 use super::shown;
 use super::table::To;
 use super::time;
-use super::ui::{
-    Badge, Block, Bubbles, Card, Cell, Code, Event, Facts, Filter, Form, Link, Page, Table,
-    Timeline, badge, path,
-};
+use super::ui::{Badge, Block, Card, Cell, Filter, Form, Link, Page, Table, badge, path};
 use crate::office::actor::Scope;
 use crate::office::book::Book;
-use crate::office::ledger::{
-    AttemptView, DeliveriesOf, DeliveryView, TurnView, TurnsOf, WholeTurnView,
-};
+use crate::office::ledger::{DeliveriesOf, DeliveryView, TurnView, TurnsOf};
 use crate::office::problem::Problem;
 
 const LIMIT: u32 = 25;
@@ -35,7 +29,7 @@ pub(super) fn channel_cell(book: &Book, id: &str) -> Cell {
     }
 }
 
-fn outcome(outcome: &str) -> Badge {
+pub(super) fn outcome(outcome: &str) -> Badge {
     let kind = match outcome {
         "answered" => "good",
         "parked" => "bad",
@@ -45,7 +39,7 @@ fn outcome(outcome: &str) -> Badge {
     badge(kind, outcome.replace('_', " "))
 }
 
-fn standing(one: &DeliveryView) -> Badge {
+pub(super) fn standing(one: &DeliveryView) -> Badge {
     match (one.state.as_str(), &one.reason) {
         ("delivered", _) => badge("good", "delivered"),
         ("parked", Some(reason)) => badge("bad", format!("parked: {reason}")),
@@ -120,133 +114,6 @@ fn row(book: &Book, one: &TurnView) -> Vec<Cell> {
     ]
 }
 
-pub(super) async fn turn<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done, Problem> {
-    let whole = ask.desk().turn(&ask.actor, ask.id()).await?;
-    let book = ask.desk().book().await?;
-    let one = &whole.turn;
-    let facts = vec![
-        ("Turn, and poll id", vec![Cell::Copy(one.turn_id.clone())]),
-        ("User", vec![one.user.clone().map_or(Cell::Nothing, Cell::Text)]),
-        ("Channel", vec![channel_cell(&book, &one.channel_id)]),
-        (
-            "Detail",
-            vec![if one.detail.is_empty() { Cell::Nothing } else { Cell::text(&one.detail) }],
-        ),
-    ];
-    let mut blocks = vec![Block::Card(Card {
-        title: "The turn".to_owned(),
-        parts: vec![Block::Facts(Facts(facts))],
-        ..Card::default()
-    })];
-    blocks.push(Block::Card(Card {
-        title: "What happened".to_owned(),
-        parts: vec![Block::Timeline(Timeline(events(&whole)))],
-        ..Card::default()
-    }));
-    blocks.push(Block::Card(said(&whole, ask.may(Scope::Operate))));
-    let mut actions = Vec::new();
-    if let Some(user) = &one.user {
-        let of = [("channel", one.channel_id.as_str()), ("user", user)];
-        actions.push(Link::new(query("/turns", &of), "This conversation"));
-        if ask.may(Scope::Operate) && whole.deliveries.iter().any(|one| one.state == "parked") {
-            let form = path(&["channels", &one.channel_id, "redrive"]);
-            actions.push(Link::primary(query(&form, &[("user", user)]), "Redrive"));
-        }
-    }
-    Ok(Done::Page(Page {
-        title: "A turn".to_owned(),
-        section: "turns",
-        badge: Some(outcome(&one.outcome)),
-        crumbs: vec![Link::new("/turns", "Conversations")],
-        actions,
-        blocks,
-        ..Page::default()
-    }))
-}
-
-fn event(kind: &'static str, title: impl Into<String>, ms: u64, lines: Vec<String>) -> Event {
-    let (iso, when) = (time::iso(ms), time::words(ms));
-    Event { kind, title: title.into(), iso, when, lines }
-}
-
-fn events(whole: &WholeTurnView) -> Vec<Event> {
-    let one = &whole.turn;
-    let started = one.accepted_at_ms + one.queued_ms;
-    let mut events = vec![
-        event("", "Accepted and queued", one.accepted_at_ms, Vec::new()),
-        event("", format!("Started, after {}", time::span(one.queued_ms)), started, Vec::new()),
-    ];
-    let kind = match one.outcome.as_str() {
-        "answered" => "good",
-        "merged" | "superseded" => "",
-        _ => "bad",
-    };
-    let words = one.outcome.replace('_', " ");
-    let title = format!("Committed: {words}; the bot took {}", time::span(one.bot_ms));
-    events.push(event(kind, title, one.committed_at_ms, Vec::new()));
-    let mut attempts: Vec<_> = whole.attempts.iter().map(tried).collect();
-    for delivery in &whole.deliveries {
-        let Some(at) = delivery.settled_at_ms else { continue };
-        let number = delivery.message + 1;
-        let (kind, words) = if delivery.state == "delivered" {
-            ("good", format!("Message {number} is delivered"))
-        } else {
-            let reason = delivery.reason.as_deref().unwrap_or("parked");
-            ("bad", format!("Message {number} is parked: {reason}"))
-        };
-        attempts.push((at, 1, event(kind, words, at, Vec::new())));
-    }
-    attempts.sort_by_key(|(at, order, _)| (*at, *order));
-    events.extend(attempts.into_iter().map(|(_, _, event)| event));
-    events
-}
-
-fn tried(one: &AttemptView) -> (u64, u8, Event) {
-    let what = match (one.status, &one.error) {
-        (Some(status), _) => format!("status {status}"),
-        (None, Some(error)) => error.clone(),
-        (None, None) => "no response".to_owned(),
-    };
-    let good = one.status.is_some_and(|status| (200..300).contains(&status));
-    let took = time::span(one.took_ms);
-    let title =
-        format!("Message {}, attempt {}: {what} after {took}", one.message + 1, one.attempt);
-    let lines = if one.response.is_empty() {
-        Vec::new()
-    } else {
-        vec![one.response.chars().take(2_000).collect()]
-    };
-    (one.at_ms, 0, event(if good { "good" } else { "bad" }, title, one.at_ms, lines))
-}
-
-/// The bot's words, and where each of its messages stands.
-fn said(whole: &WholeTurnView, operates: bool) -> Card {
-    let mut parts = Vec::new();
-    if whole.deliveries.is_empty() {
-        let spoken = bubbles::of_body(&whole.reply);
-        if whole.reply.is_empty() {
-            parts.push(fields::notice("info", "Nothing is kept of what was said", ""));
-        } else {
-            parts.push(Block::Chatter(Bubbles(spoken)));
-            let (label, text) = ("As it was sent".to_owned(), whole.reply.clone());
-            parts.push(Block::Code(Code { label, text, secret: false }));
-        }
-    }
-    for one in &whole.deliveries {
-        let mut cells = vec![
-            Cell::text((one.message + 1).to_string()),
-            Cell::Badge(standing(one)),
-            Cell::text(if one.redriven { "redriven" } else { "" }),
-        ];
-        if operates && one.state != "waiting" {
-            cells.push(Cell::Link(again(one)));
-        }
-        parts.push(Block::Facts(Facts(vec![("Message", cells)])));
-        parts.push(Block::Chatter(Bubbles(bubbles::of_body(&one.body))));
-    }
-    Card { title: "What the bot said".to_owned(), parts, ..Card::default() }
-}
-
 pub(super) async fn deliveries<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done, Problem> {
     let words = &ask.query;
     let (channel, after) = (words.given("channel"), words.given("after"));
@@ -312,7 +179,7 @@ pub(super) async fn deliveries<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Resu
 }
 
 /// Where one delivery is sent again.
-fn again(one: &DeliveryView) -> Link {
+pub(super) fn again(one: &DeliveryView) -> Link {
     Link::new(path(&["turns", &one.turn_id, &one.message.to_string(), "resend"]), "Send again")
 }
 

@@ -99,6 +99,7 @@ pub(super) enum Refusal {
     BadRequest,
     TooLarge,
     TooSlow,
+    Busy,
 }
 
 impl Refusal {
@@ -126,6 +127,11 @@ impl Refusal {
             Self::TooSlow => {
                 (StatusCode::REQUEST_TIMEOUT, "Too slow", "The request did not come in time.")
             }
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too much at once",
+                "Nothing was done. Try again in a moment.",
+            ),
         };
         let mut reply = html(status, frame, &told(title, words));
         if let Self::Method(allowed) = self {

@@ -5,11 +5,8 @@ use std::net::IpAddr;
 use http::header::{CONTENT_TYPE, HOST, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderValue, Method};
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use shared::broker::Broker;
 use shared::store::Store;
-use tokio::time::timeout;
 
 use super::ask::Ask;
 use super::browser::{Browser, csrf};
@@ -21,9 +18,10 @@ use super::table::{PAGES, PageRoute, Right, To};
 use super::ui::Frame;
 use super::{
     analytics, approvals, apps, assets, bots, channels, exchange, home, ledger, people, replays,
-    talk, wizard,
+    talk, turn, wizard,
 };
-use crate::api::{self, Reply};
+use crate::api::Reply;
+use crate::arriving::{Arriving, Unread};
 use crate::office::problem::Problem;
 use crate::office::sessions::SignedIn;
 use crate::room::Room;
@@ -36,7 +34,7 @@ const BODY_AT_THE_DOOR_MAX: usize = 16 * 1024;
 pub(crate) async fn answer<B: Broker, S: Store>(
     room: &Room<B, S>,
     head: &Parts,
-    body: Incoming,
+    body: &mut Arriving<'_>,
     peer: IpAddr,
 ) -> Reply {
     if let Some(reply) = assets::find(head.uri.path()).filter(|_| head.method == Method::GET) {
@@ -105,7 +103,7 @@ fn set(reply: &mut Reply, cookie: Option<HeaderValue>) {
 }
 
 /// Before anybody is signed in.
-async fn at_the_door<B: Broker, S: Store>(call: &Call<'_, B, S>, body: Incoming) -> Reply {
+async fn at_the_door<B: Broker, S: Store>(call: &Call<'_, B, S>, body: &mut Arriving<'_>) -> Reply {
     let Call { head, browser, room, .. } = call;
     let known = browser.guest(&head.headers);
     let guest = known.clone().unwrap_or_else(|| room.ground.entropy.hex(16));
@@ -137,7 +135,7 @@ async fn at_the_door<B: Broker, S: Store>(call: &Call<'_, B, S>, body: Incoming)
 
 async fn inside<B: Broker, S: Store>(
     call: &Call<'_, B, S>,
-    body: Incoming,
+    body: &mut Arriving<'_>,
     who: SignedIn,
     token: &str,
 ) -> Reply {
@@ -188,7 +186,7 @@ async fn inside<B: Broker, S: Store>(
 /// What query and form say. A form that is not from a page of ours for this session is refused.
 async fn said<B: Broker, S: Store>(
     call: &Call<'_, B, S>,
-    body: Incoming,
+    body: &mut Arriving<'_>,
     token: Option<&str>,
 ) -> Result<(Words, Words), Refusal> {
     let head = call.head;
@@ -207,15 +205,12 @@ async fn said<B: Broker, S: Store>(
     }
     let door = call.route.right == Right::Anybody;
     let most = if door { BODY_AT_THE_DOOR_MAX } else { BODY_MAX };
-    let reading = timeout(api::BODY, Limited::new(body, most).collect());
-    let bytes = match reading.await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return Err(Refusal::TooLarge);
-        }
-        Ok(Err(_)) => return Err(Refusal::BadRequest),
-        Err(_) => return Err(Refusal::TooSlow),
-    };
+    let bytes = body.read(most).await.map_err(|why| match why {
+        Unread::TooLarge => Refusal::TooLarge,
+        Unread::TooSlow => Refusal::TooSlow,
+        Unread::Broken => Refusal::BadRequest,
+        Unread::Busy => Refusal::Busy,
+    })?;
     let form = Words::read(&bytes).ok_or(Refusal::BadRequest)?;
     let expected = token.map(csrf).ok_or(Refusal::Foreign)?;
     let same = aws_lc_rs::constant_time::verify_slices_are_equal(
@@ -305,7 +300,7 @@ async fn to_channels<B: Broker, S: Store>(to: To, ask: &Ask<'_, B, S>) -> Result
         To::Say => talk::say(ask).await,
         To::Heard => talk::heard(ask).await,
         To::Turns => ledger::turns(ask).await,
-        To::Turn => ledger::turn(ask).await,
+        To::Turn => turn::page(ask).await,
         To::Deliveries => ledger::deliveries(ask).await,
         To::ResendForm => replays::resend_form(ask).await,
         To::Resend => replays::resend(ask).await,
