@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use shared::broker::embedded::EmbeddedBroker;
 use shared::broker::rabbitmq::{self, RabbitMq};
 use shared::broker::{Broker, Health};
@@ -84,6 +84,13 @@ impl Served {
         let node = crate::rabbitmq::shared().await?;
         let server = crate::postgres::shared().await?;
         Self::with(node, server).await
+    }
+
+    /// Runs statements that return nothing on its database, which is on the shared server.
+    pub async fn execute(&self, sql: &str) -> Result<()> {
+        let url = self.postgres.url.expose_secret();
+        let database = url.rsplit('/').next().context("the URL names a database")?;
+        crate::postgres::shared().await?.execute(database, sql).await
     }
 
     /// On servers that others may not share.

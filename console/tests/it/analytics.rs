@@ -4,10 +4,16 @@ use serde_json::json;
 
 use crate::replays::{Told, told};
 use crate::support::pages::Browser;
+use testkit::pair::Pair;
 
-#[tokio::test]
-async fn the_api_tells_a_channels_figures_by_hour_and_by_day() {
-    let Told { api, channel, .. } = told(&["ann", "bob", "ann"]).await;
+on_both! {
+    the_api_tells_a_channels_figures_by_hour_and_by_day,
+    a_page_draws_the_figures_and_tells_them_in_tables,
+    without_a_channel_the_page_says_so,
+}
+
+async fn the_api_tells_a_channels_figures_by_hour_and_by_day<P: Pair>(pair: P) {
+    let Told { api, channel, .. } = told(&pair, &["ann", "bob", "ann"]).await;
     for (range, steps) in [("", 24), ("?range=72h", 72), ("?range=8d", 8)] {
         let answer = api.get(&format!("/channels/{channel}/analytics{range}")).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
@@ -36,9 +42,8 @@ async fn the_api_tells_a_channels_figures_by_hour_and_by_day() {
     }
 }
 
-#[tokio::test]
-async fn a_page_draws_the_figures_and_tells_them_in_tables() {
-    let Told { api, channel, .. } = told(&["ann", "bob"]).await;
+async fn a_page_draws_the_figures_and_tells_them_in_tables<P: Pair>(pair: P) {
+    let Told { api, channel, .. } = told(&pair, &["ann", "bob"]).await;
     let dev = Browser::signed_in(&api, "dev").await;
     let shown = dev.get("/analytics").await;
     assert_eq!(shown.status, 200);
@@ -61,9 +66,8 @@ async fn a_page_draws_the_figures_and_tells_them_in_tables() {
     assert!(dev.get(&format!("/channels/{channel}")).await.text.contains("/analytics?channel="));
 }
 
-#[tokio::test]
-async fn without_a_channel_the_page_says_so() {
-    let api = crate::support::api::Api::start().await;
+async fn without_a_channel_the_page_says_so<P: Pair>(pair: P) {
+    let api = crate::support::api::Api::start(&pair).await;
     let dev = Browser::signed_in(&api, "dev").await;
     let shown = dev.get("/analytics").await;
     assert!(shown.status == 200 && shown.text.contains("There is no channel yet"));

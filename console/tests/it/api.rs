@@ -11,6 +11,22 @@ use shared::domain::channel::ChannelAction;
 use tokio::task::JoinSet;
 
 use crate::support::api::{Answer, Api};
+use testkit::pair::Pair;
+
+on_both! {
+    every_route_is_in_the_document_and_every_documented_route_exists,
+    each_right_opens_its_routes_and_no_other,
+    tokens_that_are_none_open_nothing_and_all_look_alike,
+    the_whole_life_of_a_channel_goes_through_the_api,
+    a_bot_travels_and_is_given_its_app_through_the_api,
+    a_change_is_tied_to_what_was_seen,
+    a_create_with_a_key_happens_once_and_a_repeat_gets_the_same_secret,
+    pages_hold_everything_once_and_in_order,
+    bodies_that_are_none_are_refused_in_words_without_their_values,
+    the_platforms_own_shape_makes_a_channel_that_awaits_approval,
+    one_channel_is_decided_by_itself_only_when_it_is_what_is_shown,
+    a_suspended_channel_comes_back_as_it_was_approved_whatever_is_edited_beside_it,
+}
 
 fn method(route: &console::api::Route) -> Method {
     Method::from_bytes(route.method.as_str().as_bytes()).unwrap()
@@ -22,9 +38,8 @@ fn path(route: &console::api::Route) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-#[tokio::test]
-async fn every_route_is_in_the_document_and_every_documented_route_exists() {
-    let api = Api::start().await;
+async fn every_route_is_in_the_document_and_every_documented_route_exists<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     let served = Answer::of(api.request(&Method::GET, "/openapi.json")).await;
     assert_eq!((served.status, &served.body), (200, &document()));
     let mut documented = BTreeSet::new();
@@ -69,9 +84,8 @@ async fn every_route_is_in_the_document_and_every_documented_route_exists() {
 /// `a` approve, `o` operate, `m` administer, `-` any token.
 const RIGHTS: &str = include_str!("api_rights.txt");
 
-#[tokio::test]
-async fn each_right_opens_its_routes_and_no_other() {
-    let api = Api::start().await;
+async fn each_right_opens_its_routes_and_no_other<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     let mut rows = RIGHTS.lines().filter(|line| !line.starts_with('#'));
     let mut tokens = Vec::new();
     for (letter, scope) in ["r", "c", "a", "o", "m"].into_iter().zip(Scope::ALL) {
@@ -99,9 +113,8 @@ async fn each_right_opens_its_routes_and_no_other() {
     assert_eq!(rows.next(), None, "a route for each row");
 }
 
-#[tokio::test]
-async fn tokens_that_are_none_open_nothing_and_all_look_alike() {
-    let api = Api::start().await;
+async fn tokens_that_are_none_open_nothing_and_all_look_alike<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     let tampered = format!("{}x", api.admin);
     let basic = format!("Basic {}", api.admin);
     let bearer = |token: &str| format!("Bearer {token}");
@@ -117,9 +130,8 @@ async fn tokens_that_are_none_open_nothing_and_all_look_alike() {
     assert_eq!(bodies.len(), 1);
 }
 
-#[tokio::test]
-async fn the_whole_life_of_a_channel_goes_through_the_api() {
-    let api = Api::start().await;
+async fn the_whole_life_of_a_channel_goes_through_the_api<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     api.shop().await;
     let draft = json!({"bot": "clerk", "app": "shop", "name": "web"});
     let made = api.post("/channels", draft).await;
@@ -154,9 +166,8 @@ async fn the_whole_life_of_a_channel_goes_through_the_api() {
     assert_eq!(api.get(&format!("/channels/{id}")).await.status, 404);
 }
 
-#[tokio::test]
-async fn a_bot_travels_and_is_given_its_app_through_the_api() {
-    let api = Api::start().await;
+async fn a_bot_travels_and_is_given_its_app_through_the_api<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     api.shop().await;
     let draft = json!({"bot": "clerk", "app": "shop", "name": "web"});
     api.post("/channels", draft).await;
@@ -172,9 +183,8 @@ async fn a_bot_travels_and_is_given_its_app_through_the_api() {
     assert!(parent.body["parent_id"].is_string(), "{}", parent.text);
 }
 
-#[tokio::test]
-async fn a_change_is_tied_to_what_was_seen() {
-    let api = Api::start().await;
+async fn a_change_is_tied_to_what_was_seen<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     api.shop().await;
     let seen = api.get("/apps/shop").await;
     let tag = seen.header("etag").to_owned();
@@ -198,9 +208,8 @@ async fn a_change_is_tied_to_what_was_seen() {
     assert_eq!(change(Some(changed.header("etag")), "shop").await.status, 200);
 }
 
-#[tokio::test]
-async fn a_create_with_a_key_happens_once_and_a_repeat_gets_the_same_secret() {
-    let api = std::sync::Arc::new(Api::start().await);
+async fn a_create_with_a_key_happens_once_and_a_repeat_gets_the_same_secret<P: Pair>(pair: P) {
+    let api = std::sync::Arc::new(Api::start(&pair).await);
     api.shop().await;
     let create = |path: &'static str, key: &'static str, body: Value| {
         let api = std::sync::Arc::clone(&api);
@@ -233,9 +242,8 @@ async fn a_create_with_a_key_happens_once_and_a_repeat_gets_the_same_secret() {
     assert_eq!(again.body["ordinal"], 1);
 }
 
-#[tokio::test]
-async fn pages_hold_everything_once_and_in_order() {
-    let api = Api::start().await;
+async fn pages_hold_everything_once_and_in_order<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     for n in 0..7 {
         assert_eq!(api.post("/apps", json!({"name": format!("app {n}")})).await.status, 201);
     }
@@ -263,9 +271,8 @@ async fn pages_hold_everything_once_and_in_order() {
     }
 }
 
-#[tokio::test]
-async fn bodies_that_are_none_are_refused_in_words_without_their_values() {
-    let api = Api::start().await;
+async fn bodies_that_are_none_are_refused_in_words_without_their_values<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     api.shop().await;
     let send = async |media: &str, body: String| {
         let request = api.request(&Method::POST, "/apps").bearer_auth(&api.admin);
@@ -299,9 +306,8 @@ async fn bodies_that_are_none_are_refused_in_words_without_their_values() {
     assert_eq!(api.get("/apps/%00").await.status, 404);
 }
 
-#[tokio::test]
-async fn the_platforms_own_shape_makes_a_channel_that_awaits_approval() {
-    let api = Api::start().await;
+async fn the_platforms_own_shape_makes_a_channel_that_awaits_approval<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     api.shop().await;
     let bot = api.get("/bots/clerk").await.body["bot_id"].clone();
     let app = api.get("/apps/shop").await.body["client_id"].clone();
@@ -324,9 +330,8 @@ async fn the_platforms_own_shape_makes_a_channel_that_awaits_approval() {
     assert_eq!(send(&reader, &body).await.status, 403);
 }
 
-#[tokio::test]
-async fn one_channel_is_decided_by_itself_only_when_it_is_what_is_shown() {
-    let api = Api::start().await;
+async fn one_channel_is_decided_by_itself_only_when_it_is_what_is_shown<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     api.shop().await;
     let draft = json!({"bot": "clerk", "app": "shop", "name": "web"});
     assert_eq!(api.post("/channels", draft).await.status, 201);
@@ -344,9 +349,10 @@ async fn one_channel_is_decided_by_itself_only_when_it_is_what_is_shown() {
     assert_eq!(approved.status, 409, "an edit waits beside it: {}", approved.text);
 }
 
-#[tokio::test]
-async fn a_suspended_channel_comes_back_as_it_was_approved_whatever_is_edited_beside_it() {
-    let api = Api::start().await;
+async fn a_suspended_channel_comes_back_as_it_was_approved_whatever_is_edited_beside_it<P: Pair>(
+    pair: P,
+) {
+    let api = Api::start(&pair).await;
     api.shop().await;
     let draft = json!({"bot": "clerk", "app": "shop", "name": "web"});
     assert_eq!(api.post("/channels", draft).await.status, 201);

@@ -5,10 +5,14 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::api::{Answer, Api};
+use testkit::pair::Pair;
 
-#[tokio::test]
-async fn no_secret_leaves_by_any_route_or_error() {
-    let api = Api::start().await;
+on_both! {
+    no_secret_leaves_by_any_route_or_error,
+}
+
+async fn no_secret_leaves_by_any_route_or_error<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     let secret = "CANARY-app-secret-of-more-than-thirty-two-bytes";
     let app = api.post("/apps", json!({"name": "shop", "secret": secret})).await;
     assert_eq!(app.status, 201);

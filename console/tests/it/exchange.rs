@@ -7,10 +7,17 @@ use shared::domain::channel::ChannelState::{Draft, Live};
 use shared::registry::RegistryStore as _;
 
 use crate::support::{World, from, refused, selection};
+use testkit::pair::Pair;
 
-#[tokio::test]
-async fn an_imported_channel_is_a_placeholder_until_it_has_an_app() {
-    let world = World::start(false).await;
+on_both! {
+    an_imported_channel_is_a_placeholder_until_it_has_an_app,
+    a_document_with_something_else_in_it_is_refused_whole,
+    a_child_gets_what_its_parent_publishes_and_each_new_channel_again,
+    the_audit_log_says_who_did_what_and_never_a_secret,
+}
+
+async fn an_imported_channel_is_a_placeholder_until_it_has_an_app<P: Pair>(pair: P) {
+    let world = World::start(&pair, false).await;
     let post =
         json!({"post_url": "https://a.example/in", "access_token": "CANARY", "retry": "1s,2s"});
     world.channel("web", json!({"rate": 7})).await;
@@ -39,9 +46,8 @@ async fn an_imported_channel_is_a_placeholder_until_it_has_an_app() {
     assert_eq!(again.channels[0]["name"], "mail");
 }
 
-#[tokio::test]
-async fn a_document_with_something_else_in_it_is_refused_whole() {
-    let world = World::start(false).await;
+async fn a_document_with_something_else_in_it_is_refused_whole<P: Pair>(pair: P) {
+    let world = World::start(&pair, false).await;
     let good = json!({"format": "switchhook.bot", "version": 1, "bot": {"name": "x"},
                       "channels": [{"name": "web"}]});
     for (pointer, wrong) in [
@@ -69,9 +75,8 @@ async fn a_document_with_something_else_in_it_is_refused_whole() {
     world.desk.import(&world.dev, &from(good), None).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_child_gets_what_its_parent_publishes_and_each_new_channel_again() {
-    let world = World::start(false).await;
+async fn a_child_gets_what_its_parent_publishes_and_each_new_channel_again<P: Pair>(pair: P) {
+    let world = World::start(&pair, false).await;
     let child = json!({"name": "child"});
     let child = world.desk.add_bot(&world.dev, &from(child)).await.unwrap().bot_id;
     world.channel("web", json!({"rate": 7})).await;
@@ -114,9 +119,8 @@ async fn a_child_gets_what_its_parent_publishes_and_each_new_channel_again() {
     refused(round, Kind::Conflict);
 }
 
-#[tokio::test]
-async fn the_audit_log_says_who_did_what_and_never_a_secret() {
-    let world = World::start(false).await;
+async fn the_audit_log_says_who_did_what_and_never_a_secret<P: Pair>(pair: P) {
+    let world = World::start(&pair, false).await;
     let post = json!({"post_url": "https://a.example/in", "access_token": "CANARY-TOKEN"});
     let id = world.channel("mail", post).await.webhook_id;
     let rotated = world.desk.rotate(&world.dev, "shop", &from(json!({}))).await.unwrap();

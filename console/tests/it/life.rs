@@ -12,10 +12,23 @@ use shared::domain::channel::ChannelState::{
 use shared::registry::{Logic, RegistryStore as _};
 
 use crate::support::{World, map, refused, selection};
+use testkit::pair::Pair;
 
-#[tokio::test]
-async fn a_channel_runs_from_its_approval_on_and_not_before() {
-    let world = World::start(false).await;
+on_both! {
+    a_channel_runs_from_its_approval_on_and_not_before,
+    an_edit_of_what_runs_does_nothing_until_it_is_approved_and_the_diff_shows_it,
+    a_first_request_shows_all_of_the_bot_and_an_edit_beside_it_does_not_change_what_is_approved,
+    publishing_replaces_what_runs_and_an_admins_stop_stays,
+    a_rejection_needs_a_reason_and_a_bot_has_one_open_request,
+    with_the_rule_of_two_nobody_approves_what_they_asked_for,
+    an_access_token_never_follows_a_changed_host,
+    of_two_who_change_the_same_the_second_has_to_look_again,
+    what_was_published_is_removed_by_who_may_approve,
+    a_bot_becomes_a_script_when_that_is_approved_and_keeps_what_only_it_sees,
+}
+
+async fn a_channel_runs_from_its_approval_on_and_not_before<P: Pair>(pair: P) {
+    let world = World::start(&pair, false).await;
     let web = world.channel("web", json!({})).await;
     assert!(web.url.starts_with("https://hooks.example/chatbot/hooks/st-"), "{}", web.url);
     assert_eq!(world.runs(&web.webhook_id).await.state, Draft);
@@ -35,9 +48,10 @@ async fn a_channel_runs_from_its_approval_on_and_not_before() {
     assert!(world.desk.open_requests().await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn an_edit_of_what_runs_does_nothing_until_it_is_approved_and_the_diff_shows_it() {
-    let world = World::start(false).await;
+async fn an_edit_of_what_runs_does_nothing_until_it_is_approved_and_the_diff_shows_it<P: Pair>(
+    pair: P,
+) {
+    let world = World::start(&pair, false).await;
     let post = json!({"post_url": "https://a.example/in", "access_token": "THE-OLD-TOKEN"});
     let web = world.channel("web", post).await;
     let id = web.webhook_id.as_str();
@@ -82,10 +96,12 @@ async fn an_edit_of_what_runs_does_nothing_until_it_is_approved_and_the_diff_sho
     assert!(!world.desk.bot("clerk").await.unwrap().unpublished);
 }
 
-#[tokio::test]
-async fn a_first_request_shows_all_of_the_bot_and_an_edit_beside_it_does_not_change_what_is_approved()
- {
-    let world = World::start(false).await;
+async fn a_first_request_shows_all_of_the_bot_and_an_edit_beside_it_does_not_change_what_is_approved<
+    P: Pair,
+>(
+    pair: P,
+) {
+    let world = World::start(&pair, false).await;
     let web = world.channel("web", json!({})).await;
     let bot = map(json!({"http": "https://bots.example/v1"}));
     world.desk.change_bot(&world.dev, "clerk", &bot, None).await.unwrap();
@@ -102,9 +118,8 @@ async fn a_first_request_shows_all_of_the_bot_and_an_edit_beside_it_does_not_cha
     assert!(world.desk.bot("clerk").await.unwrap().unpublished, "the later edit still waits");
 }
 
-#[tokio::test]
-async fn publishing_replaces_what_runs_and_an_admins_stop_stays() {
-    let world = World::start(false).await;
+async fn publishing_replaces_what_runs_and_an_admins_stop_stays<P: Pair>(pair: P) {
+    let world = World::start(&pair, false).await;
     let mut ids = Vec::new();
     for name in ["a", "b", "c"] {
         ids.push(world.channel(name, json!({})).await.webhook_id);
@@ -129,9 +144,8 @@ async fn publishing_replaces_what_runs_and_an_admins_stop_stays() {
     assert_eq!(states().await, [Live, Live, Live]);
 }
 
-#[tokio::test]
-async fn a_rejection_needs_a_reason_and_a_bot_has_one_open_request() {
-    let world = World::start(false).await;
+async fn a_rejection_needs_a_reason_and_a_bot_has_one_open_request<P: Pair>(pair: P) {
+    let world = World::start(&pair, false).await;
     let id = world.channel("web", json!({})).await.webhook_id;
     let ask = async || world.desk.publish(&world.dev, "clerk", &selection(&["web"])).await;
     let asked = ask().await.unwrap().request_id;
@@ -147,9 +161,8 @@ async fn a_rejection_needs_a_reason_and_a_bot_has_one_open_request() {
     refused(unknown, Kind::NotFound);
 }
 
-#[tokio::test]
-async fn with_the_rule_of_two_nobody_approves_what_they_asked_for() {
-    let world = World::start(true).await;
+async fn with_the_rule_of_two_nobody_approves_what_they_asked_for<P: Pair>(pair: P) {
+    let world = World::start(&pair, true).await;
     let id = world.channel("web", json!({})).await.webhook_id;
     let asked = world.desk.publish(&world.ann, "clerk", &selection(&["web"])).await.unwrap();
     let mut own_token = world.ann.clone();
@@ -164,9 +177,8 @@ async fn with_the_rule_of_two_nobody_approves_what_they_asked_for() {
     assert_eq!(world.runs(&id).await.state, Live);
 }
 
-#[tokio::test]
-async fn an_access_token_never_follows_a_changed_host() {
-    let world = World::start(false).await;
+async fn an_access_token_never_follows_a_changed_host<P: Pair>(pair: P) {
+    let world = World::start(&pair, false).await;
     let post = json!({"post_url": "https://a.example/in", "access_token": "T"});
     let id = world.channel("web", post).await.webhook_id;
     let change =
@@ -182,9 +194,8 @@ async fn an_access_token_never_follows_a_changed_host() {
     assert!(asynchronous.endpoint.unwrap().signing_secret.is_some(), "a new one, shown once");
 }
 
-#[tokio::test]
-async fn of_two_who_change_the_same_the_second_has_to_look_again() {
-    let world = World::start(false).await;
+async fn of_two_who_change_the_same_the_second_has_to_look_again<P: Pair>(pair: P) {
+    let world = World::start(&pair, false).await;
     let id = world.channel("web", json!({})).await.webhook_id;
     let seen = etag::of(&world.desk.channel(&id).await.unwrap());
     let patch = map(json!({"deadline": "5s"}));
@@ -198,9 +209,8 @@ async fn of_two_who_change_the_same_the_second_has_to_look_again() {
     refused(world.desk.channel(&id).await, Kind::NotFound);
 }
 
-#[tokio::test]
-async fn what_was_published_is_removed_by_who_may_approve() {
-    let world = World::start(false).await;
+async fn what_was_published_is_removed_by_who_may_approve<P: Pair>(pair: P) {
+    let world = World::start(&pair, false).await;
     let id = world.channel("web", json!({})).await.webhook_id;
     world.publish(&["web"]).await;
     refused(world.desk.remove_channel(&world.dev, &id, None).await, Kind::Forbidden);
@@ -211,9 +221,10 @@ async fn what_was_published_is_removed_by_who_may_approve() {
     world.desk.remove_app(&world.dev, "shop", None).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_bot_becomes_a_script_when_that_is_approved_and_keeps_what_only_it_sees() {
-    let world = World::start(false).await;
+async fn a_bot_becomes_a_script_when_that_is_approved_and_keeps_what_only_it_sees<P: Pair>(
+    pair: P,
+) {
+    let world = World::start(&pair, false).await;
     world.channel("web", json!({})).await;
     world.publish(&["web"]).await;
     let change =

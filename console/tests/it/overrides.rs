@@ -9,14 +9,20 @@ use shared::registry::Overrides;
 use crate::support::api::Api;
 use crate::support::pages::Browser;
 use crate::support::{World, from, map, refused, selection};
+use testkit::pair::Pair;
+
+on_both! {
+    they_are_changed_key_by_key_and_run_when_they_are_approved,
+    they_travel_with_an_exported_bot,
+    the_page_takes_them_as_json_shows_them_and_takes_them_away,
+}
 
 fn overrides(value: Value) -> Overrides {
     from(value)
 }
 
-#[tokio::test]
-async fn they_are_changed_key_by_key_and_run_when_they_are_approved() {
-    let world = World::start(false).await;
+async fn they_are_changed_key_by_key_and_run_when_they_are_approved<P: Pair>(pair: P) {
+    let world = World::start(&pair, false).await;
     let own = json!({"overrides": {"greeting": "Ahoy!", "bye": "Farewell."}});
     let web = world.channel("web", own).await;
     assert_eq!(web.overrides["greeting"], "Ahoy!");
@@ -43,9 +49,8 @@ async fn they_are_changed_key_by_key_and_run_when_they_are_approved() {
     assert!(edited.overrides.is_empty());
 }
 
-#[tokio::test]
-async fn they_travel_with_an_exported_bot() {
-    let world = World::start(false).await;
+async fn they_travel_with_an_exported_bot<P: Pair>(pair: P) {
+    let world = World::start(&pair, false).await;
     world.channel("web", json!({"overrides": {"greeting": "Ahoy!"}})).await;
     let document = world.desk.export("clerk").await.unwrap();
     assert_eq!(document.channels[0]["overrides"], json!({"greeting": "Ahoy!"}));
@@ -56,9 +61,8 @@ async fn they_travel_with_an_exported_bot() {
     assert_eq!(json!(channel.overrides), json!({"greeting": "Ahoy!"}));
 }
 
-#[tokio::test]
-async fn the_page_takes_them_as_json_shows_them_and_takes_them_away() {
-    let api = Api::start().await;
+async fn the_page_takes_them_as_json_shows_them_and_takes_them_away<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     let dev = Browser::signed_in(&api, "dev").await;
     let (app, bot) = (json!({"name": "shop"}), json!({"name": "clerk"}));
     api.desk.add_app(&Actor::command_line(), &from(app)).await.unwrap();

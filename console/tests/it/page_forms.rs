@@ -1,11 +1,23 @@
 //! What is done by forms, without any script; and strings that want to be more than text.
 
 use console::PAGES;
+use console::office::actor::Actor;
 use reqwest::Method;
 use serde_json::json;
+use shared::domain::channel::ChannelState;
 
 use crate::support::api::Api;
+use crate::support::from;
 use crate::support::pages::{Browser, Shown};
+use testkit::pair::Pair;
+
+on_both! {
+    a_channel_is_added_step_by_step_and_lives_when_an_admin_has_approved_it,
+    an_asynchronous_channel_shows_its_signing_secret_once_and_never_its_token,
+    a_channel_that_waits_by_itself_is_shown_although_a_request_mentions_it,
+    a_form_that_is_sent_twice_makes_one_thing_and_one_that_is_stale_changes_nothing,
+    strings_that_want_to_be_more_stay_text_in_every_field_on_every_page,
+}
 
 /// What a link or a form of a page leads to, behind `start`.
 fn after(shown: &Shown, start: &str) -> String {
@@ -35,9 +47,8 @@ async fn channel(browser: &Browser<'_>, bot: &str, name: &str, more: &[(&str, &s
     browser.fill(&enable, &format!("{start}/save"), &[&words[..], more].concat()).await
 }
 
-#[tokio::test]
-async fn a_channel_is_added_step_by_step_and_lives_when_an_admin_has_approved_it() {
-    let api = Api::start().await;
+async fn a_channel_is_added_step_by_step_and_lives_when_an_admin_has_approved_it<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     let dev = Browser::signed_in(&api, "dev").await;
     let ann = Browser::signed_in(&api, "ann").await;
     let bot = bot(&dev, "clerk").await;
@@ -75,9 +86,10 @@ async fn a_channel_is_added_step_by_step_and_lives_when_an_admin_has_approved_it
     assert_eq!(dev.get(&channel).await.status, 404);
 }
 
-#[tokio::test]
-async fn an_asynchronous_channel_shows_its_signing_secret_once_and_never_its_token() {
-    let api = Api::start().await;
+async fn an_asynchronous_channel_shows_its_signing_secret_once_and_never_its_token<P: Pair>(
+    pair: P,
+) {
+    let api = Api::start(&pair).await;
     let dev = Browser::signed_in(&api, "dev").await;
     let bot = bot(&dev, "clerk").await;
     let bad = [("post_url", "nonsense"), ("access_token", "CANARY-token")];
@@ -98,9 +110,12 @@ async fn an_asynchronous_channel_shows_its_signing_secret_once_and_never_its_tok
     }
 }
 
-#[tokio::test]
-async fn a_form_that_is_sent_twice_makes_one_thing_and_one_that_is_stale_changes_nothing() {
-    let api = Api::start().await;
+async fn a_form_that_is_sent_twice_makes_one_thing_and_one_that_is_stale_changes_nothing<
+    P: Pair,
+>(
+    pair: P,
+) {
+    let api = Api::start(&pair).await;
     let dev = Browser::signed_in(&api, "dev").await;
     let form = dev.get("/apps/new").await;
     let words: Vec<_> = [
@@ -116,7 +131,7 @@ async fn a_form_that_is_sent_twice_makes_one_thing_and_one_that_is_stale_changes
     assert_eq!(api.desk.apps().await.unwrap().len(), 1);
     // What was typed otherwise since is neither made nor taken for made.
     let mut changed = words.clone();
-    changed[2].1 = "another shop".to_owned();
+    "another shop".clone_into(&mut changed[2].1);
     let refused = dev.post("/apps/new", &changed).await;
     assert_eq!(refused.status, 409, "{}", refused.text);
     assert_eq!(api.desk.apps().await.unwrap().len(), 1);
@@ -133,6 +148,29 @@ async fn a_form_that_is_sent_twice_makes_one_thing_and_one_that_is_stale_changes
     let shown = dev.post(&edit, &stale).await;
     assert_eq!(shown.status, 422);
     assert!(shown.text.contains("It has changed since"), "{}", shown.text);
+}
+
+async fn a_channel_that_waits_by_itself_is_shown_although_a_request_mentions_it<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
+    api.shop().await;
+    let local = Actor::command_line();
+    let alone = json!({"bot": "clerk", "app": "shop", "name": "by itself"});
+    let state = ChannelState::AwaitingApproval;
+    let alone = api.desk.add_channel(&local, &from(alone), state).await.unwrap();
+    let asked = json!({"bot": "clerk", "app": "shop", "name": "asked for"});
+    assert_eq!(api.post("/channels", asked).await.status, 201);
+    let comment = format!("like {}, please", alone.webhook_id);
+    let ask = json!({"channels": ["asked for"], "comment": comment});
+    assert_eq!(api.post("/bots/clerk/publish-requests", ask).await.status, 201);
+    let ann = Browser::signed_in(&api, "ann").await;
+    let inbox = ann.get("/approvals").await;
+    let link = format!("/channels/{}", alone.webhook_id);
+    assert!(inbox.text.contains(&link), "{}", inbox.text);
+    assert!(
+        !inbox.text.contains("asked for (webhook)"),
+        "it waits with its request: {}",
+        inbox.text
+    );
 }
 
 /// They break out of text, of an attribute, of a title, of a textarea and of a script, where they can.
@@ -157,9 +195,8 @@ fn judge(place: &str, shown: &Shown) {
     }
 }
 
-#[tokio::test]
-async fn strings_that_want_to_be_more_stay_text_in_every_field_on_every_page() {
-    let api = Api::start().await;
+async fn strings_that_want_to_be_more_stay_text_in_every_field_on_every_page<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     let ann = Browser::signed_in(&api, "ann").await;
     for (n, evil) in NAUGHTY.into_iter().enumerate() {
         let name = format!("{evil}{n}");
@@ -188,7 +225,7 @@ async fn strings_that_want_to_be_more_stay_text_in_every_field_on_every_page() {
 }
 
 /// Words of the address, and forms that come back with what was typed.
-async fn typed(api: &Api, ann: &Browser<'_>, evil: &str) {
+async fn typed(api: &Api<impl Pair>, ann: &Browser<'_>, evil: &str) {
     for path in [
         "/bots",
         "/apps",
@@ -226,7 +263,7 @@ async fn typed(api: &Api, ann: &Browser<'_>, evil: &str) {
     }
 }
 
-async fn every_page(api: &Api, ann: &Browser<'_>) {
+async fn every_page(api: &Api<impl Pair>, ann: &Browser<'_>) {
     let book = api.desk.book().await.unwrap();
     let mut ids: Vec<String> = book.registry.bots.keys().map(|id| format!("/bots/{id}")).collect();
     ids.extend(book.registry.apps.keys().map(|id| format!("/apps/{id}")));

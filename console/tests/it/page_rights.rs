@@ -5,6 +5,11 @@ use reqwest::Method;
 
 use crate::support::api::Api;
 use crate::support::pages::Browser;
+use testkit::pair::Pair;
+
+on_both! {
+    each_role_opens_its_pages_and_no_other,
+}
 
 /// `n` nobody has to be signed in, `-` whoever is signed in, `r` read, `c` configure, `a` approve,
 /// `o` operate, `m` administer.
@@ -15,9 +20,8 @@ fn path(route: &console::PageRoute) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-#[tokio::test]
-async fn each_role_opens_its_pages_and_no_other() {
-    let api = Api::start().await;
+async fn each_role_opens_its_pages_and_no_other<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     let admin = Browser::signed_in(&api, "ann").await;
     let developer = Browser::signed_in(&api, "dev").await;
     let nobody = Browser::new(&api);

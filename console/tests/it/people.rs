@@ -5,23 +5,29 @@ use console::office::operators::{ApiTokenDraft, OperatorPatch};
 use console::office::problem::Kind;
 
 use crate::support::{PASSWORD, World, operator, refused};
+use testkit::pair::Pair;
+
+on_both! {
+    a_password_proves_its_operator_until_they_are_locked_out,
+    a_token_may_what_it_was_given_and_never_more_than_its_operator_now,
+    a_token_goes_with_its_operator_and_the_last_admin_stays,
+}
 
 fn token(operator: &str, scopes: &[Scope]) -> ApiTokenDraft {
     let (operator, scopes) = (Some(operator.to_owned()), scopes.to_vec());
     ApiTokenDraft { name: "ci".to_owned(), operator, scopes, life: Some("1h".to_owned()) }
 }
 
-async fn world() -> World {
-    let world = World::start(false).await;
+async fn world<P: Pair>(pair: &P) -> World<P> {
+    let world = World::start(pair, false).await;
     for (name, role) in [("ann", Role::Admin), ("dev", Role::Developer)] {
         world.desk.add_operator(&world.ann, &operator(name, role)).await.unwrap();
     }
     world
 }
 
-#[tokio::test]
-async fn a_password_proves_its_operator_until_they_are_locked_out() {
-    let world = world().await;
+async fn a_password_proves_its_operator_until_they_are_locked_out<P: Pair>(pair: P) {
+    let world = world(&pair).await;
     let actor = world.desk.sign_in("dev", PASSWORD).await.unwrap().unwrap();
     assert_eq!((actor.person.as_str(), actor.may(Scope::Configure)), ("dev", true));
     assert!(!actor.may(Scope::Approve));
@@ -49,9 +55,8 @@ async fn a_password_proves_its_operator_until_they_are_locked_out() {
     }
 }
 
-#[tokio::test]
-async fn a_token_may_what_it_was_given_and_never_more_than_its_operator_now() {
-    let world = world().await;
+async fn a_token_may_what_it_was_given_and_never_more_than_its_operator_now<P: Pair>(pair: P) {
+    let world = world(&pair).await;
     let all = world.desk.add_api_token(&world.ann, &token("ann", &Scope::ALL)).await.unwrap();
     let text = all.token.clone().unwrap();
     assert!(text.starts_with("shk_") && text.len() > 40);
@@ -82,9 +87,8 @@ async fn a_token_may_what_it_was_given_and_never_more_than_its_operator_now() {
     assert_eq!(world.desk.holder(&text).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_token_goes_with_its_operator_and_the_last_admin_stays() {
-    let world = world().await;
+async fn a_token_goes_with_its_operator_and_the_last_admin_stays<P: Pair>(pair: P) {
+    let world = world(&pair).await;
     let text = world.desk.add_api_token(&world.ann, &token("dev", &[Scope::Read])).await.unwrap();
     let text = text.token.unwrap();
     assert!(world.desk.holder(&text).await.unwrap().is_some());

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::clock::Clock;
-use shared::domain::ids::{ConversationKey, TurnId};
+use shared::domain::ids::{ConversationId, ConversationKey, TurnId};
 use shared::domain::outcome::Outcome;
 use shared::entropy::Entropy;
 use shared::store::replay::Stepped;
@@ -15,21 +15,25 @@ use shared::store::{
 
 use crate::support::api::{Answer, Api};
 use crate::support::pages::Browser;
+use testkit::pair::Pair;
+
+on_both! {
+    a_range_is_counted_sent_again_watched_and_stopped_through_the_api,
+    one_delivery_is_sent_again_through_the_api,
+    a_range_is_sent_again_by_forms_and_a_second_submit_is_the_same,
+    one_delivery_is_sent_again_by_a_form_and_a_replay_is_stopped_by_one,
+}
 
 /// An asynchronous channel, and what its users were told.
-pub(crate) struct Told {
-    pub(crate) api: Api,
+pub(crate) struct Told<P: Pair> {
+    pub(crate) api: Api<P>,
     pub(crate) channel: String,
     pub(crate) turns: Vec<TurnId>,
 }
 
-pub(crate) async fn told(users: &[&str]) -> Told {
-    let api = Api::start().await;
-    api.shop().await;
-    let draft = json!({"bot": "clerk", "app": "shop", "name": "hook", "post_url": "https://receiver.example/in"});
-    let made = api.post("/channels", draft).await;
-    assert_eq!(made.status, 201, "{}", made.text);
-    let channel = made.body["webhook_id"].as_str().unwrap().to_owned();
+pub(crate) async fn told<P: Pair>(pair: &P, users: &[&str]) -> Told<P> {
+    let api = Api::start(pair).await;
+    let channel = hook(&api).await;
     let mut turns = Vec::new();
     for user in users {
         turns.push(tell(&api, &channel, user).await);
@@ -38,7 +42,24 @@ pub(crate) async fn told(users: &[&str]) -> Told {
 }
 
 /// A turn whose two messages came home.
-async fn tell(api: &Api, channel: &str, user: &str) -> TurnId {
+async fn tell(api: &Api<impl Pair>, channel: &str, user: &str) -> TurnId {
+    let store = &api.desk.store;
+    let (turn, conversation) = say(api, channel, user).await;
+    while let Some(lowest) = store.lowest(conversation).await.unwrap() {
+        let log = AttemptRecord {
+            attempt: 1,
+            status: 200,
+            error: None,
+            took_ms: 1,
+            response: Bytes::new(),
+        };
+        store.settle(lowest.delivery.place, 0, Some(log), Verdict::Delivered).await.unwrap();
+    }
+    turn
+}
+
+/// A turn whose two messages wait.
+async fn say(api: &Api<impl Pair>, channel: &str, user: &str) -> (TurnId, ConversationId) {
     let store = &api.desk.store;
     let key = ConversationKey::new(channel.into(), user.into());
     let turn = TurnId::new(Entropy::Real.uuid_v7(Clock::Real.unix_ms()));
@@ -64,20 +85,25 @@ async fn tell(api: &Api, channel: &str, user: &str) -> TurnId {
         wider: Vec::new(),
     };
     store.commit(commit).await.unwrap();
-    while let Some(lowest) = store.lowest(conversation.id).await.unwrap() {
-        let log = AttemptRecord {
-            attempt: 1,
-            status: 200,
-            error: None,
-            took_ms: 1,
-            response: Bytes::new(),
-        };
-        store.settle(lowest.delivery.place, 0, Some(log), Verdict::Delivered).await.unwrap();
-    }
-    turn
+    (turn, conversation.id)
 }
 
-async fn finish(api: &Api) {
+/// One turn on a channel of its own, whose messages wait.
+pub(crate) async fn waiting(api: &Api<impl Pair>) -> (TurnId, ConversationId) {
+    let channel = hook(api).await;
+    say(api, &channel, "ann").await
+}
+
+/// An asynchronous channel.
+async fn hook(api: &Api<impl Pair>) -> String {
+    api.shop().await;
+    let draft = json!({"bot": "clerk", "app": "shop", "name": "hook", "post_url": "https://receiver.example/in"});
+    let made = api.post("/channels", draft).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    made.body["webhook_id"].as_str().unwrap().to_owned()
+}
+
+async fn finish(api: &Api<impl Pair>) {
     while api.desk.store.step_replay().await.unwrap() != Stepped::Idle {}
 }
 
@@ -85,9 +111,8 @@ fn range(channel: &str) -> Value {
     json!({"channel": channel, "from_ms": 0, "to_ms": 4_000_000_000_000_u64})
 }
 
-#[tokio::test]
-async fn a_range_is_counted_sent_again_watched_and_stopped_through_the_api() {
-    let Told { api, channel, .. } = told(&["ann", "bob"]).await;
+async fn a_range_is_counted_sent_again_watched_and_stopped_through_the_api<P: Pair>(pair: P) {
+    let Told { api, channel, .. } = told(&pair, &["ann", "bob"]).await;
     let count = format!("/deliveries/count?channel={channel}&from_ms=0&to_ms=4000000000000");
     assert_eq!(api.get(&count).await.body["rows"], 4);
     assert_eq!(api.get(&format!("{count}&state=parked")).await.body["rows"], 0);
@@ -143,9 +168,8 @@ async fn a_range_is_counted_sent_again_watched_and_stopped_through_the_api() {
     }
 }
 
-#[tokio::test]
-async fn one_delivery_is_sent_again_through_the_api() {
-    let Told { api, turns, .. } = told(&["ann"]).await;
+async fn one_delivery_is_sent_again_through_the_api<P: Pair>(pair: P) {
+    let Told { api, turns, .. } = told(&pair, &["ann"]).await;
     let turn = turns[0];
     let path = |message: &str| format!("/turns/{turn}/deliveries/{message}/resend");
     let made = api.ask(Method::POST, &path("1"), None).await;
@@ -165,9 +189,8 @@ async fn one_delivery_is_sent_again_through_the_api() {
     }
 }
 
-#[tokio::test]
-async fn a_range_is_sent_again_by_forms_and_a_second_submit_is_the_same() {
-    let Told { api, channel, turns } = told(&["ann", "bob"]).await;
+async fn a_range_is_sent_again_by_forms_and_a_second_submit_is_the_same<P: Pair>(pair: P) {
+    let Told { api, channel, turns } = told(&pair, &["ann", "bob"]).await;
     let ann = Browser::signed_in(&api, "ann").await;
     let list = ann.get("/deliveries?state=delivered").await;
     assert!(list.text.contains(&format!("/turns/{}/0/resend", turns[0])), "{}", list.text);
@@ -208,9 +231,8 @@ async fn a_range_is_sent_again_by_forms_and_a_second_submit_is_the_same() {
     assert!(ann.get("/replays").await.text.contains(&replay));
 }
 
-#[tokio::test]
-async fn one_delivery_is_sent_again_by_a_form_and_a_replay_is_stopped_by_one() {
-    let Told { api, turns, .. } = told(&["ann"]).await;
+async fn one_delivery_is_sent_again_by_a_form_and_a_replay_is_stopped_by_one<P: Pair>(pair: P) {
+    let Told { api, turns, .. } = told(&pair, &["ann"]).await;
     let ann = Browser::signed_in(&api, "ann").await;
     let form = format!("/turns/{}/0/resend", turns[0]);
     assert!(ann.get(&format!("/turns/{}", turns[0])).await.text.contains(&form));

@@ -6,10 +6,22 @@ use reqwest::Method;
 use crate::support::PASSWORD;
 use crate::support::api::Api;
 use crate::support::pages::{Browser, encoded};
+use testkit::pair::Pair;
 
-#[tokio::test]
-async fn who_is_not_signed_in_sees_the_door_and_nothing_else() {
-    let api = Api::start().await;
+on_both! {
+    who_is_not_signed_in_sees_the_door_and_nothing_else,
+    a_session_is_new_at_each_sign_in_and_ends_with_the_sign_out_for_whoever_has_copied_it,
+    cookies_are_out_of_reach_of_scripts_and_of_other_sites,
+    another_password_a_lock_and_another_role_reach_sessions_that_are_open,
+    a_wrong_name_and_a_wrong_password_read_the_same,
+    guesses_run_out_and_lock_nobody_out_of_their_own_browser,
+    forms_from_elsewhere_change_nothing,
+    signing_in_leads_only_to_paths_of_ours,
+    the_first_admin_is_made_once_by_whoever_holds_the_link,
+}
+
+async fn who_is_not_signed_in_sees_the_door_and_nothing_else<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     let browser = Browser::new(&api);
     for path in ["/", "/bots", "/operators", "/none", "/bots/none/edit", "/sign-out"] {
         let shown = browser.get(path).await;
@@ -28,9 +40,12 @@ async fn who_is_not_signed_in_sees_the_door_and_nothing_else() {
     assert_eq!(door.header("x-content-type-options"), "nosniff");
 }
 
-#[tokio::test]
-async fn a_session_is_new_at_each_sign_in_and_ends_with_the_sign_out_for_whoever_has_copied_it() {
-    let api = Api::start().await;
+async fn a_session_is_new_at_each_sign_in_and_ends_with_the_sign_out_for_whoever_has_copied_it<
+    P: Pair,
+>(
+    pair: P,
+) {
+    let api = Api::start(&pair).await;
     let browser = Browser::signed_in(&api, "ann").await;
     let copied = browser.cookies();
     let session = |cookies: &[(String, String)]| {
@@ -54,9 +69,8 @@ async fn a_session_is_new_at_each_sign_in_and_ends_with_the_sign_out_for_whoever
     assert_eq!(thief.get("/bots").await.status, 303);
 }
 
-#[tokio::test]
-async fn cookies_are_out_of_reach_of_scripts_and_of_other_sites() {
-    let api = Api::start().await;
+async fn cookies_are_out_of_reach_of_scripts_and_of_other_sites<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     let browser = Browser::new(&api);
     let entered = browser.enter("ann", PASSWORD).await;
     let cookies: Vec<_> = entered.headers.get_all("set-cookie").iter().collect();
@@ -69,9 +83,8 @@ async fn cookies_are_out_of_reach_of_scripts_and_of_other_sites() {
     }
 }
 
-#[tokio::test]
-async fn another_password_a_lock_and_another_role_reach_sessions_that_are_open() {
-    let api = Api::start().await;
+async fn another_password_a_lock_and_another_role_reach_sessions_that_are_open<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     let local = console::office::actor::Actor::command_line();
     let browser = Browser::signed_in(&api, "dev").await;
     assert_eq!(browser.get("/operators").await.status, 403);
@@ -90,9 +103,8 @@ async fn another_password_a_lock_and_another_role_reach_sessions_that_are_open()
     assert_eq!(browser.get("/bots").await.status, 303);
 }
 
-#[tokio::test]
-async fn a_wrong_name_and_a_wrong_password_read_the_same() {
-    let api = Api::start().await;
+async fn a_wrong_name_and_a_wrong_password_read_the_same<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     let plain = |text: &str, name: &str| {
         let text = text.replace(name, "NAME");
         let csrf = text.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
@@ -108,9 +120,8 @@ async fn a_wrong_name_and_a_wrong_password_read_the_same() {
     assert_eq!(texts.len(), 1);
 }
 
-#[tokio::test]
-async fn guesses_run_out_and_lock_nobody_out_of_their_own_browser() {
-    let api = Api::start().await;
+async fn guesses_run_out_and_lock_nobody_out_of_their_own_browser<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     let owner = Browser::signed_in(&api, "ann").await;
     owner.fill("/bots", "/sign-out", &[]).await;
     let guesser = Browser::new(&api);
@@ -139,9 +150,8 @@ async fn guesses_run_out_and_lock_nobody_out_of_their_own_browser() {
 /// The form's token, its media type, and other headers.
 type Case<'c> = (&'c str, &'c str, Vec<(&'c str, &'c str)>);
 
-#[tokio::test]
-async fn forms_from_elsewhere_change_nothing() {
-    let api = Api::start().await;
+async fn forms_from_elsewhere_change_nothing<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     let ann = Browser::signed_in(&api, "ann").await;
     let dev = Browser::signed_in(&api, "dev").await;
     let good = ann.get("/bots/new").await.hidden("csrf");
@@ -192,9 +202,8 @@ async fn forms_from_elsewhere_change_nothing() {
     assert_eq!(ann.get("/bots").await.status, 200);
 }
 
-#[tokio::test]
-async fn signing_in_leads_only_to_paths_of_ours() {
-    let api = Api::start().await;
+async fn signing_in_leads_only_to_paths_of_ours<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
     for (next, expected) in [
         ("/channels", "/channels"),
         ("//evil.example/", "/"),
@@ -210,9 +219,8 @@ async fn signing_in_leads_only_to_paths_of_ours() {
     }
 }
 
-#[tokio::test]
-async fn the_first_admin_is_made_once_by_whoever_holds_the_link() {
-    let api = Api::empty().await;
+async fn the_first_admin_is_made_once_by_whoever_holds_the_link<P: Pair>(pair: P) {
+    let api = Api::empty(&pair).await;
     let token = api.desk.invite().await.unwrap().unwrap();
     let browser = Browser::new(&api);
     assert_eq!(browser.get("/welcome?token=wrong").await.status, 422);

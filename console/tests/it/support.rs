@@ -14,36 +14,29 @@ use shared::clock::Clock;
 use shared::domain::channel::ChannelState;
 use shared::entropy::Entropy;
 use shared::registry::{Channel, RegistryStore as _};
-use shared::sqlite::Database;
-use shared::store::sqlite::Sqlite;
-use shared::vault::Vault;
-
-pub(crate) type TestDesk = Desk<Sqlite>;
+use testkit::pair::Pair;
 
 pub(crate) const PASSWORD: &str = "a password of many bytes";
 
 /// Ends when dropped.
-pub(crate) struct World {
-    pub(crate) desk: TestDesk,
+pub(crate) struct World<P: Pair> {
+    pub(crate) desk: Desk<P::S>,
     pub(crate) ann: Actor,
     pub(crate) bob: Actor,
     pub(crate) dev: Actor,
-    _folder: tempfile::TempDir,
 }
 
-impl World {
+impl<P: Pair> World<P> {
     /// Two admins, a developer, an app and a bot: `shop` and `clerk`.
-    pub(crate) async fn start(two_person: bool) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(folder.path(), Clock::Real).await.unwrap();
-        let store = Sqlite::new(&database, Vault::new(&[7; 32], Entropy::Real));
+    pub(crate) async fn start(pair: &P, two_person: bool) -> Self {
+        let (_, store) = pair.process().await.unwrap();
         let url = "https://hooks.example".to_owned();
         let desk = Desk::new(store, Clock::Real, Entropy::Real, url).with_two_people(two_person);
         let local = Actor::command_line();
         desk.add_app(&local, &from(json!({"name": "shop"}))).await.unwrap();
         desk.add_bot(&local, &from(json!({"name": "clerk"}))).await.unwrap();
         let [ann, bob] = ["ann", "bob"].map(|name| actor(name, Role::Admin));
-        Self { desk, ann, bob, dev: actor("dev", Role::Developer), _folder: folder }
+        Self { desk, ann, bob, dev: actor("dev", Role::Developer) }
     }
 
     /// A draft of a channel of the bot.

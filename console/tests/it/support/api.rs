@@ -1,4 +1,4 @@
-//! The API on a port of its own, on the embedded engines.
+//! The API on a port of its own, on a pair of engines.
 
 use std::time::Duration;
 
@@ -9,33 +9,28 @@ use console::office::operators::ApiTokenDraft;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use shared::admin::Readiness;
-use shared::broker::embedded::EmbeddedBroker;
 use shared::clock::Clock;
 use shared::entropy::Entropy;
 use shared::ground::Ground;
 use shared::lifecycle::Lifecycle;
 use shared::registry::cache::Cache;
-use shared::sqlite::Database;
-use shared::store::sqlite::Sqlite;
-use shared::topology::Topology;
 use shared::tracer::Tracer;
-use shared::vault::Vault;
 use shared::wire::envelope::Keys;
+use testkit::pair::Pair;
 use tokio::net::TcpListener;
 
 use super::{PASSWORD, operator};
 
 /// Ends when dropped.
-pub(crate) struct Api {
+pub(crate) struct Api<P: Pair> {
     pub(crate) url: String,
     pub(crate) http: reqwest::Client,
-    pub(crate) desk: Desk<Sqlite>,
+    pub(crate) desk: Desk<P::S>,
     /// Of an admin, with every right.
     pub(crate) admin: String,
     /// Of a developer, with every right that they may have.
     pub(crate) developer: String,
-    _ground: Ground<EmbeddedBroker, Sqlite>,
-    _folder: tempfile::TempDir,
+    _ground: Ground<P::B, P::S>,
 }
 
 /// An answer, read.
@@ -61,14 +56,10 @@ impl Answer {
     }
 }
 
-impl Api {
+impl<P: Pair> Api<P> {
     /// Nobody is there yet.
-    pub(crate) async fn empty() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(folder.path(), Clock::Real).await.unwrap();
-        let store = Sqlite::new(&database, Vault::new(&[7; 32], Entropy::Real));
-        let topology = Topology { partitions: 2, ..Topology::default() };
-        let broker = EmbeddedBroker::open(&database, topology).await.unwrap();
+    pub(crate) async fn empty(pair: &P) -> Self {
+        let (broker, store) = pair.process().await.unwrap();
         let ground = Ground {
             registry: Cache::load(&store).await.unwrap(),
             broker,
@@ -92,19 +83,11 @@ impl Api {
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(30));
         let http = http.build().unwrap();
-        Self {
-            url,
-            http,
-            desk,
-            admin: String::new(),
-            developer: String::new(),
-            _ground: ground,
-            _folder: folder,
-        }
+        Self { url, http, desk, admin: String::new(), developer: String::new(), _ground: ground }
     }
 
-    pub(crate) async fn start() -> Self {
-        let mut api = Self::empty().await;
+    pub(crate) async fn start(pair: &P) -> Self {
+        let mut api = Self::empty(pair).await;
         let local = Actor::command_line();
         for (name, role) in [("ann", Role::Admin), ("dev", Role::Developer)] {
             api.desk.add_operator(&local, &operator(name, role)).await.unwrap();

@@ -3,12 +3,14 @@
 use std::sync::Mutex;
 
 use reqwest::Method;
+use testkit::pair::Pair;
 
 use super::PASSWORD;
 use super::api::Api;
 
 pub(crate) struct Browser<'a> {
-    pub(crate) api: &'a Api,
+    url: &'a str,
+    http: &'a reqwest::Client,
     cookies: Mutex<Vec<(String, String)>>,
 }
 
@@ -34,11 +36,11 @@ impl Shown {
 }
 
 impl<'a> Browser<'a> {
-    pub(crate) fn new(api: &'a Api) -> Self {
-        Self { api, cookies: Mutex::default() }
+    pub(crate) fn new(api: &'a Api<impl Pair>) -> Self {
+        Self { url: &api.url, http: &api.http, cookies: Mutex::default() }
     }
 
-    pub(crate) async fn signed_in(api: &'a Api, name: &str) -> Self {
+    pub(crate) async fn signed_in(api: &'a Api<impl Pair>, name: &str) -> Self {
         let browser = Self::new(api);
         let entered = browser.enter(name, PASSWORD).await;
         assert_eq!((entered.status, entered.header("location")), (303, "/"), "{}", entered.text);
@@ -56,8 +58,8 @@ impl<'a> Browser<'a> {
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let cookies: Vec<_> =
             self.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let url = format!("{}{path}", self.api.url);
-        self.api.http.request(method, url).header("cookie", cookies.join("; "))
+        let url = format!("{}{path}", self.url);
+        self.http.request(method, url).header("cookie", cookies.join("; "))
     }
 
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Shown {
