@@ -136,6 +136,9 @@ pub(crate) struct Up {
     /// Do not make, or run, the demo bot and its receiving endpoint.
     #[arg(long)]
     pub(crate) no_demo: bool,
+    /// Apply a registry file, or a folder of them, now and after each change of it or of a script that it names.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) watch: Option<PathBuf>,
 }
 
 /// One room.

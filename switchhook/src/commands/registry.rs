@@ -1,8 +1,10 @@
 //! Apps, bots, channels, a file of them, and what users left: one request each.
 
+pub(super) mod files;
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use console::office::exchange::schema::schema;
 use console::office::moment;
@@ -17,7 +19,7 @@ use crate::cli::office::Publish;
 use crate::cli::registry::{
     AddChannel, App, Apply, Bot, Channel, Delivery, Json, Named, Replay, Rotate, User, Vault,
 };
-use crate::office::apply::{Line, RegistryFile};
+use crate::office::apply::Line;
 use crate::office::apps::{AppPatch, Rotation};
 use crate::office::drafts::ToolDraft;
 use crate::office::reach::reach;
@@ -111,53 +113,13 @@ pub(crate) fn channel(settings: &Settings, command: Channel) -> Result<(), Failu
 }
 
 pub(crate) fn apply(settings: &Settings, args: &Apply) -> Result<(), Failure> {
-    let mut whole = RegistryFile::default();
-    for path in registry_files(&args.file)? {
-        whole.extend(registry_file(&path)?);
-    }
-    let request = Request::Apply { file: whole, rehearse: args.dry_run };
+    let file = files::read(&args.file)?;
+    let request = Request::Apply { file, rehearse: args.dry_run };
     ask(settings, request, args.json)?;
     if args.dry_run && !args.json.json {
         output::line("nothing was done: this was a dry run")?;
     }
     Ok(())
-}
-
-/// The file itself, or those of a folder that end in `.toml`, by name.
-fn registry_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let wrong = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
-    if !std::fs::metadata(path).map_err(wrong)?.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(wrong)? {
-        let file = entry.map_err(wrong)?.path();
-        if file.extension().is_some_and(|end| end == "toml") {
-            files.push(file);
-        }
-    }
-    if files.is_empty() {
-        return Err(Failure::usage(format!("{}: no file in it ends in .toml", path.display())));
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn registry_file(path: &Path) -> Result<RegistryFile, Failure> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("{name}: {error}")))?;
-    let mut file: RegistryFile =
-        toml::from_str(&text).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
-    // Relative to the file that names it.
-    let folder = path.parent().unwrap_or(Path::new(""));
-    for bot in &mut file.bots {
-        if let Some(script) = bot.script.take() {
-            let read = bot.read_script(&folder.join(script));
-            read.map_err(|why| Failure::usage(format!("bot {:?}: {why}", bot.name)))?;
-        }
-    }
-    Ok(file)
 }
 
 pub(crate) fn vault(settings: &Settings, command: Vault) -> Result<(), Failure> {
@@ -333,7 +295,7 @@ fn print_channels(channels: &[ChannelView]) -> Result<(), Failure> {
     output::table(&["WEBHOOK ID", "MODE", "STATE", "NAME", "URL"], &rows)
 }
 
-fn print_line(line: &Line) -> Result<(), Failure> {
+pub(super) fn print_line(line: &Line) -> Result<(), Failure> {
     let Line { what, name, id, done, differences, secret } = line;
     let id = if id.is_empty() { String::new() } else { format!(" ({id})") };
     let secret = secret.as_ref().map_or(String::new(), |secret| format!("  secret {secret}"));

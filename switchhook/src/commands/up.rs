@@ -1,6 +1,9 @@
 //! Everything in one process.
 
+mod reload;
+
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use shared::broker::Broker;
 use shared::config::Settings;
@@ -20,6 +23,7 @@ use crate::demo::{self, Demo, Urls};
 use crate::office::execute::Desk;
 use crate::office::{reach, socket};
 use crate::output;
+use reload::Reload;
 
 pub(crate) fn run(engines: &Engines, args: &Up) -> Result<(), Failure> {
     let flags = super::listen_flags(args.listen.as_ref(), args.admin_listen.as_ref());
@@ -40,7 +44,7 @@ pub(crate) fn run(engines: &Engines, args: &Up) -> Result<(), Failure> {
         if let Some(listener) = &console {
             settings.console.listen = Some(local(listener)?);
         }
-        let house = House { listener, console, demo: !args.no_demo };
+        let house = House { listener, console, demo: !args.no_demo, watch: args.watch.clone() };
         process::live(settings, admin, options, house).await
     })
 }
@@ -54,6 +58,8 @@ struct House {
     listener: TcpListener,
     console: Option<TcpListener>,
     demo: bool,
+    /// What is applied now and after each change.
+    watch: Option<PathBuf>,
 }
 
 impl Rooms for House {
@@ -75,6 +81,15 @@ impl Rooms for House {
                 .allow
                 .push(AllowedTarget { network: address.ip().into(), port: Some(address.port()) });
         }
+        let urls = urls(&settings);
+        let desk = desk(&ground, &settings, &urls.host);
+        let reload = match self.watch {
+            Some(path) => {
+                // Boxed: all that the office can do is in it.
+                Some(Box::pin(Reload::begin(path, ground.clone(), desk.clone())).await?)
+            }
+            None => None,
+        };
         ground.registry.refresh(&ground.store).await?;
         let lives = [(); 3].map(|()| ground.lifecycle.part());
         let [ingress, dispatcher, deliverer] =
@@ -82,7 +97,6 @@ impl Rooms for House {
         deliverer::start(deliverer, &settings).await?;
         dispatcher::start(dispatcher, &settings).await?;
         ingress::start(ingress, &settings, self.listener).await?;
-        let urls = urls(&settings);
         if let Some(listener) = self.console {
             let mut settings = settings.clone();
             settings.ingress.listen = reachable(settings.ingress.listen);
@@ -90,12 +104,12 @@ impl Rooms for House {
             tell_of_console(&ground, &settings, &urls.host).await?;
         }
         if settings.engines.postgres.is_none() {
-            let (clock, entropy) = (ground.clock.clone(), ground.entropy.clone());
-            let desk = Desk::new(ground.store.clone(), clock, entropy, urls.host.clone())
-                .with_two_people(settings.console.two_person);
             socket::serve(&ground, desk, &data)?;
         }
         tell(&ground, demo.as_mut(), &urls)?;
+        if let Some(reload) = reload {
+            reload.go_on();
+        }
         if let Some(sink) = demo.and_then(|demo| demo.sink) {
             sink.serve(&ground.lifecycle);
         }
@@ -105,6 +119,12 @@ impl Rooms for House {
     fn cleans(&self) -> bool {
         true
     }
+}
+
+fn desk<B, S: Store>(ground: &Ground<B, S>, settings: &Settings, host: &str) -> Desk<S> {
+    let (clock, entropy) = (ground.clock.clone(), ground.entropy.clone());
+    Desk::new(ground.store.clone(), clock, entropy, host.to_owned())
+        .with_two_people(settings.console.two_person)
 }
 
 /// Says where everything is, and how to try it.

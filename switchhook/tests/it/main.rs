@@ -20,3 +20,4 @@ mod support;
 mod token;
 mod top;
 mod up;
+mod watch;
