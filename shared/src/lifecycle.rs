@@ -112,7 +112,6 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    #[expect(clippy::panic, reason = "the panic is what is tested")]
     async fn a_panic_breaks_the_process_unless_it_is_one_of_many() {
         let life = Lifecycle::new();
         life.spawn_one(async { panic!("one of many") });

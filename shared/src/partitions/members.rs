@@ -204,7 +204,7 @@ mod tests {
         };
         members.hear(&alive(2, "turns"), "turns");
         assert_eq!(line(&members), 8, "half of the partitions are the other's");
-        tokio::time::advance(FORGOTTEN_AFTER - Duration::from_millis(1)).await;
+        tokio::time::advance(FORGOTTEN_AFTER.saturating_sub(Duration::from_millis(1))).await;
         assert_eq!((members.known().len(), line(&members)), (0, 8));
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(line(&members), 0);
