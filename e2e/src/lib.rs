@@ -9,6 +9,7 @@ pub mod history;
 pub mod journal;
 pub mod load;
 pub mod nemesis;
+pub mod open_loop;
 pub mod overload;
 pub mod recovery;
 pub mod rig;

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
+use e2e::open_loop::{self, OpenLoop};
 use e2e::overload::{self, Overload};
 use e2e::recovery::{self, Recovery};
 use e2e::torture::{self, Engines, Torture};
@@ -19,6 +20,8 @@ enum Command {
     Torture(Torture),
     /// Up to ten times the capacity: exit status 0 only when every promise of overload is kept.
     Overload(Overload),
+    /// Load at a constant rate by k6, a fresh token in each request: figures, and a failure when something is lost.
+    OpenLoop(OpenLoop),
     /// Faults at eight tenths of the capacity: exit status 0 only when all is well again soon after each.
     Recovery(Recovery),
 }
@@ -36,7 +39,7 @@ impl Command {
         match self {
             Self::Torture(torture) => torture.engines,
             Self::Overload(overload) => overload.engines,
-            Self::Recovery(_) => Engines::Rabbitmq,
+            Self::OpenLoop(_) | Self::Recovery(_) => Engines::Rabbitmq,
         }
     }
 }
@@ -53,6 +56,7 @@ async fn run(command: Command) -> Result<()> {
             say(&outcome.table());
             ensure!(outcome.green(), "promises are broken");
         }
+        Command::OpenLoop(told) => say(&open_loop::table(&open_loop::run(&told).await?)),
         Command::Recovery(recovery) => {
             let outcome = recovery::run(&recovery).await?;
             say(&outcome.table());
