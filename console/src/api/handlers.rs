@@ -1,10 +1,13 @@
 //! From a call to the office and back.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use shared::broker::Broker;
 use shared::domain::channel::{ChannelAction, ChannelState};
+use shared::registry::Channel;
 use shared::registry::control::Kind;
 use shared::store::Store;
 
@@ -18,7 +21,7 @@ use crate::office::find;
 use crate::office::ledger::{DeliveriesOf, TurnsOf};
 use crate::office::operators::{ApiTokenView, OperatorView};
 use crate::office::problem::Problem;
-use crate::office::publish::Verdict;
+use crate::office::publish::{self, Verdict};
 use crate::office::replays::ReplayAsk;
 use crate::office::views::AppView;
 use crate::office::{book, exchange};
@@ -130,7 +133,7 @@ async fn of_channels<S: Store>(
         }
         Action::ListPlaceholders => {
             let all = desk.placeholders(call.word("bot")).await?;
-            page::of(call, all.iter(), |one| one.placeholder_id.clone(), |one| Ok(json!(one)))
+            page::of(call, all.iter(), |one| &one.placeholder_id, |one| Ok(json!(one)))
         }
         Action::Associate => told(desk.associate(actor, id, &call.body()?).await),
         Action::RemovePlaceholder => told(desk.remove_placeholder(actor, id).await),
@@ -154,14 +157,14 @@ async fn of_requests<S: Store>(
         Action::ListOperators => {
             let book = desk.book().await?;
             let view = |record: &_| book::body::<OperatorView>(record);
-            page::of(call, book.all(Kind::Operator), |record| record.id.clone(), view)
+            page::of(call, book.all(Kind::Operator), |record| &record.id, view)
         }
         Action::AddOperator => told(desk.add_operator(actor, &call.body()?).await),
         Action::ChangeOperator => told(desk.change_operator(actor, id, &call.body()?).await),
         Action::RemoveOperator => told(desk.remove_operator(actor, id).await),
         Action::ListTokens => {
             let all: Vec<ApiTokenView> = desk.api_tokens(actor).await?;
-            page::of(call, all.iter(), |one| one.token_id.clone(), |one| Ok(json!(one)))
+            page::of(call, all.iter(), |one| &one.token_id, |one| Ok(json!(one)))
         }
         Action::AddToken => told(desk.add_api_token(actor, &call.body()?).await),
         Action::RemoveToken => told(desk.remove_api_token(actor, id).await),
@@ -240,28 +243,31 @@ fn more(call: &Call) -> Result<u32, Problem> {
 async fn apps<S: Store>(desk: &Desk<S>, call: &Call) -> Result<Value, Problem> {
     let book = desk.book().await?;
     let apps = book.registry.apps.values();
-    page::of(call, apps, |app| app.client_id.to_string(), |app| Ok(AppView::of(app, false)))
+    page::of(call, apps, |app| app.client_id.as_str(), |app| Ok(AppView::of(app, false)))
 }
 
 async fn bots<S: Store>(desk: &Desk<S>, call: &Call) -> Result<Value, Problem> {
     let book = desk.book().await?;
     let bots = book.registry.bots.values();
-    page::of(call, bots, |bot| bot.id.to_string(), |bot| desk.bot_view(&book, bot))
+    page::of(call, bots, |bot| bot.id.as_str(), |bot| desk.bot_view(&book, bot))
 }
 
 async fn channels<S: Store>(desk: &Desk<S>, call: &Call) -> Result<Value, Problem> {
     let book = desk.book().await?;
-    let bot = call.word("bot").map(|name| find::bot(&book.registry, name)).transpose()?;
-    let all = book.registry.channels.values();
-    let of_bot = all.filter(|channel| bot.as_ref().is_none_or(|bot| bot.id == channel.bot));
-    page::of(call, of_bot, |c| c.id.to_string(), |channel| desk.channel_view(&book, channel))
+    let view = |channel: &Arc<Channel>| desk.channel_view(&book, channel);
+    let Some(bot) = call.word("bot") else {
+        return page::of(call, book.registry.channels.values(), |c| c.id.as_str(), view);
+    };
+    let bot = find::bot(&book.registry, bot)?;
+    page::of(call, book.channels(&bot.id).iter(), |c| c.id.as_str(), view)
 }
 
 async fn requests<S: Store>(desk: &Desk<S>, call: &Call) -> Result<Value, Problem> {
     match call.word("state") {
         None | Some("open") => {
-            let all = desk.open_requests().await?;
-            page::of(call, all.iter(), |one| one.request_id.clone(), |one| Ok(json!(one)))
+            let book = desk.book().await?;
+            let view = |kept: &_| publish::open_view(&book, kept);
+            page::of(call, book.all(Kind::Request), |kept| &kept.id, view)
         }
         Some("decided") => {
             let (limit, before) = (more(call)?, call.cursor()?);

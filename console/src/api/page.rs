@@ -11,21 +11,22 @@ use crate::office::problem::Problem;
 pub(super) fn of<'t, T: 't, V: Serialize>(
     call: &Call,
     all: impl Iterator<Item = &'t T>,
-    id: impl Fn(&T) -> String,
+    id: impl Fn(&'t T) -> &'t str,
     view: impl Fn(&T) -> Result<V, Problem>,
 ) -> Result<Value, Problem> {
     let (limit, cursor) = (call.limit()?, call.cursor()?);
-    let mut found: Vec<(String, &T)> = all
+    let cursor = cursor.as_deref();
+    let mut found: Vec<(&str, &T)> = all
         .map(|one| (id(one), one))
-        .filter(|(id, _)| cursor.as_ref().is_none_or(|cursor| id > cursor))
+        .filter(|(id, _)| cursor.is_none_or(|cursor| *id > cursor))
         .collect();
     // One more than is shown tells whether there is more.
     if found.len() > limit + 1 {
-        found.select_nth_unstable_by(limit, |a, b| a.0.cmp(&b.0));
+        found.select_nth_unstable_by(limit, |a, b| a.0.cmp(b.0));
         found.truncate(limit + 1);
     }
-    found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    let next = (found.len() > limit).then(|| after(&found[limit - 1].0));
+    found.sort_unstable_by(|a, b| a.0.cmp(b.0));
+    let next = (found.len() > limit).then(|| after(found[limit - 1].0));
     found.truncate(limit);
     let items = found.iter().map(|(_, one)| view(one)).collect::<Result<Vec<_>, _>>()?;
     Ok(json!({ "items": items, "next_cursor": next }))

@@ -1,12 +1,14 @@
 //! Everything that decisions look at, at one moment, indexed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use shared::registry::Registry;
+use shared::domain::ids::BotId;
 use shared::registry::control::{Control, Kind, Record};
+use shared::registry::{Channel, Registry};
 
 use super::problem::Problem;
 
@@ -18,6 +20,7 @@ pub struct Book {
     records: BTreeMap<(Kind, String), Record>,
     /// Digest of a token → its id.
     tokens: HashMap<String, String>,
+    channels: HashMap<BotId, Vec<Arc<Channel>>>,
 }
 
 impl Book {
@@ -34,7 +37,12 @@ impl Book {
                 Some((record.sealed.as_ref()?.expose_secret().to_owned(), record.id.clone()))
             })
             .collect();
-        Self { revision: control.revision, registry: control.registry, records, tokens }
+        let (revision, registry) = (control.revision, control.registry);
+        let mut channels: HashMap<_, Vec<_>> = HashMap::new();
+        for channel in registry.channels.values() {
+            channels.entry(channel.bot.clone()).or_default().push(Arc::clone(channel));
+        }
+        Self { revision, registry, records, tokens, channels }
     }
 
     pub fn record(&self, kind: Kind, id: &str) -> Option<&Record> {
@@ -45,6 +53,11 @@ impl Book {
     pub fn all(&self, kind: Kind) -> impl Iterator<Item = &Record> {
         let from = (kind, String::new());
         self.records.range(from..).map(|(_, record)| record).take_while(move |r| r.kind == kind)
+    }
+
+    /// The channels of a bot, in no order.
+    pub fn channels(&self, bot: &BotId) -> &[Arc<Channel>] {
+        self.channels.get(bot).map_or(&[], Vec::as_slice)
     }
 
     /// The id of the token with this digest.

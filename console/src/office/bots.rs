@@ -173,8 +173,7 @@ impl<S: Store> Desk<S> {
 
 /// Whether any of its channels was ever published: what runs is then not edited.
 pub(super) fn is_published(book: &Book, bot: &BotId) -> bool {
-    let mut channels = book.registry.channels.values();
-    channels.any(|channel| channel.bot == *bot && copies::edits_wait(channel.state))
+    book.channels(bot).iter().any(|channel| copies::edits_wait(channel.state))
 }
 
 fn parent(book: &Book, bot: &BotId) -> Result<Option<String>, Problem> {

@@ -277,8 +277,7 @@ impl<S: Store> Desk<S> {
     /// Requests that are open, oldest first.
     pub async fn open_requests(&self) -> Result<Vec<RequestView>, Problem> {
         let book = self.book().await?;
-        let one = |kept: &Record| view(&book, &kept.id, &book::body(kept)?, &book::sealed(kept)?);
-        book.all(Kind::Request).map(one).collect()
+        book.all(Kind::Request).map(|kept| open_view(&book, kept)).collect()
     }
 
     /// Requests that were decided, newest first, those below `before`.
@@ -312,6 +311,11 @@ fn open_of(book: &Book, bot: &str) -> Result<Option<String>, Problem> {
     Ok(None)
 }
 
+/// An open request as it is shown.
+pub fn open_view(book: &Book, kept: &Record) -> Result<RequestView, Problem> {
+    view(book, &kept.id, &book::body(kept)?, &book::sealed(kept)?)
+}
+
 /// The ids of the channels that an open request asks for.
 pub fn asked_for(book: &Book) -> Result<BTreeSet<String>, Problem> {
     let mut all = BTreeSet::new();
@@ -327,10 +331,9 @@ fn given(sealed: &Map<String, Value>, id: &str) -> Map<String, Value> {
 
 /// The channels that run now and are not to run any more.
 fn left_out<'b>(book: &'b Book, asked: &'b Asked) -> impl Iterator<Item = &'b Channel> {
-    book.registry.channels.values().map(AsRef::as_ref).filter(|channel| {
-        channel.bot.as_str() == asked.bot
-            && channel.state == ChannelState::Live
-            && !asked.channels.contains_key(channel.id.as_str())
+    let of_bot = book.channels(&BotId::from(asked.bot.as_str()));
+    of_bot.iter().map(AsRef::as_ref).filter(|channel| {
+        channel.state == ChannelState::Live && !asked.channels.contains_key(channel.id.as_str())
     })
 }
 

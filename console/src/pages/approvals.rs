@@ -3,6 +3,7 @@
 use serde_json::Value;
 use shared::broker::Broker;
 use shared::domain::channel::ChannelState;
+use shared::registry::control::Kind;
 use shared::store::Store;
 
 use super::ask::{Ask, can_be_mended, cancel};
@@ -50,7 +51,13 @@ pub(super) async fn list<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Don
             .map(|last| query("/approvals", &[("state", "decided"), ("before", &last.request_id)]));
         (found, next)
     } else {
-        (desk.open_requests().await?, None)
+        let after = ask.query.raw("after");
+        let mut open = book.all(Kind::Request).filter(|kept| kept.id.as_str() > after);
+        let views = open.by_ref().take(ROWS).map(|kept| requests::open_view(&book, kept));
+        let found: Vec<_> = views.collect::<Result<_, _>>()?;
+        let last = found.last().filter(|_| open.next().is_some());
+        let next = last.map(|last| query("/approvals", &[("after", &last.request_id)]));
+        (found, next)
     };
     let rows = requests.iter().map(|one| row(&book, one));
     blocks.push(Block::Table(Table {

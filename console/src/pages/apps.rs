@@ -1,6 +1,9 @@
 //! Apps: the list, one, its rules, its keys.
 
+use std::collections::HashMap;
+
 use shared::broker::Broker;
+use shared::domain::ids::ClientId;
 use shared::registry::App;
 use shared::store::Store;
 
@@ -34,9 +37,16 @@ pub(super) async fn list<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Don
     let apps = book.registry.apps.values().map(AsRef::as_ref);
     let key = |app: &App| (app.name.clone(), app.client_id.to_string());
     let found = lists::page(apps, key, &ask.query, "/apps", &[]);
+    let mut counts: HashMap<&ClientId, usize> =
+        found.things.iter().map(|app| (&app.client_id, 0)).collect();
+    for channel in book.registry.channels.values() {
+        if let Some(used) = counts.get_mut(&channel.client) {
+            *used += 1;
+        }
+    }
     let rows = found.things.into_iter().map(|app| {
         let view = AppView::of(app, false);
-        let used = book.registry.channels.values().filter(|c| c.client == app.client_id).count();
+        let used = counts.get(&app.client_id).copied().unwrap_or_default();
         vec![
             Cell::Strong(Link::new(path(&["apps", &view.client_id]), &view.name)),
             Cell::text(&view.algorithm),

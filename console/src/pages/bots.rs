@@ -1,10 +1,7 @@
 //! Bots: the list, one, its edit, its parent.
 
-use std::collections::HashMap;
-
 use shared::broker::Broker;
 use shared::domain::channel::ChannelState;
-use shared::domain::ids::BotId;
 use shared::store::Store;
 
 use super::ask::{Ask, cancel, seen};
@@ -33,18 +30,11 @@ pub(super) async fn list<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Don
     let bots = book.registry.bots.values().map(AsRef::as_ref);
     let key = |bot: &shared::registry::Bot| (bot.name.clone(), bot.id.to_string());
     let found = lists::page(bots, key, &ask.query, "/bots", &[]);
-    let mut counts: HashMap<&BotId, (usize, usize)> =
-        found.things.iter().map(|bot| (&bot.id, (0, 0))).collect();
-    for channel in book.registry.channels.values() {
-        if let Some((channels, live)) = counts.get_mut(&channel.bot) {
-            *channels += 1;
-            *live += usize::from(channel.state == ChannelState::Live);
-        }
-    }
     let mut rows = Vec::new();
     for bot in found.things {
         let view = desk.bot_view(&book, bot)?;
-        let (channels, live) = counts.get(&bot.id).copied().unwrap_or_default();
+        let of_bot = book.channels(&bot.id);
+        let live = of_bot.iter().filter(|channel| channel.state == ChannelState::Live).count();
         let edit = if view.unpublished {
             Cell::Badge(badge("info", "unpublished edit"))
         } else {
@@ -53,7 +43,7 @@ pub(super) async fn list<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Don
         rows.push(vec![
             Cell::Strong(Link::new(path(&["bots", &view.bot_id]), &view.name)),
             Cell::text(shown::logic(&view)),
-            Cell::text(format!("{live} of {channels} live")),
+            Cell::text(format!("{live} of {} live", of_bot.len())),
             edit,
             Cell::Code(view.bot_id),
         ]);
@@ -147,8 +137,7 @@ fn channels<B: Broker, S: Store>(
     book: &Book,
     view: &BotView,
 ) -> Result<Card, Problem> {
-    let mut rows: Vec<_> =
-        book.registry.channels.values().filter(|c| c.bot.as_str() == view.bot_id).collect();
+    let mut rows: Vec<_> = book.channels(&view.bot_id.as_str().into()).iter().collect();
     rows.sort_by_key(|channel| channel.ordinal);
     let more = rows.len().saturating_sub(lists::ROWS);
     let mut cells = Vec::new();
@@ -245,8 +234,8 @@ pub(super) async fn delete<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<D
     let book = desk.book().await?;
     let row = find::bot(&book.registry, ask.id())?;
     let view = desk.bot_view(&book, &row)?;
-    let used = book.registry.channels.values().any(|channel| channel.bot == row.id)
-        || inherit::children(&book, &row.id)?.next().is_some();
+    let used =
+        !book.channels(&row.id).is_empty() || inherit::children(&book, &row.id)?.next().is_some();
     let words = if used {
         "Its channels have to be deleted first, and no bot may inherit from it."
     } else {

@@ -37,6 +37,7 @@ mod page_forms;
 mod page_rights;
 mod people;
 mod replays;
+mod scale;
 mod sign_in;
 mod slow;
 mod support;

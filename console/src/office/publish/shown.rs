@@ -44,8 +44,7 @@ fn differences(
     if let Some(row) = book.registry.bots.get(&BotId::from(asked.bot.as_str())) {
         let now = copies::plain(&back::bot(row), BOT_SECRETS)?;
         let edit = asked.edit.as_ref().map(|edit| copies::plain(edit, BOT_SECRETS)).transpose()?;
-        let mut channels = book.registry.channels.values();
-        if channels.any(|channel| channel.bot == row.id && channel.state.is_published()) {
+        if book.channels(&row.id).iter().any(|channel| channel.state.is_published()) {
             let after = edit.as_ref().unwrap_or(&now);
             all.extend(diff(&asked.bot, Some(&now), after, &secrets(&asked.bot)));
         } else {
