@@ -1,5 +1,6 @@
 //! Finds who carries a request out: a running `up` that holds the data folder, or this process.
 
+use bytes::Bytes;
 use shared::broker::Broker;
 use shared::clock::Clock;
 use shared::config::Settings;
@@ -8,7 +9,10 @@ use shared::entropy::Entropy;
 use shared::keys::WhenMissing;
 use shared::process::Failure;
 use shared::store::Store;
+use shared::wire::envelope::Keys;
+use shared::wire::jobs::Announcement;
 use std::time::Duration;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::Instant;
 
 pub(crate) use console::host_url;
@@ -105,7 +109,8 @@ async fn tell<B: Broker, S: Store>(engine: &Engine<B, S>) {
     let told = async {
         loop {
             engines::announce_change(&engine.broker, &engine.keys).await;
-            if tokio::time::timeout(AGAIN, heard.recv()).await.is_ok() {
+            let change = change(&mut heard, &engine.keys);
+            if tokio::time::timeout(AGAIN, change).await.is_ok() {
                 return;
             }
         }
@@ -115,7 +120,42 @@ async fn tell<B: Broker, S: Store>(engine: &Engine<B, S>) {
     }
 }
 
+/// Ends when a change was announced. That others live is announced too, and tells nothing of this process's
+/// way to the broker.
+async fn change(heard: &mut broadcast::Receiver<Bytes>, keys: &Keys) {
+    loop {
+        match heard.recv().await {
+            Ok(sealed) => {
+                if matches!(Announcement::open(keys, &sealed), Ok(Announcement::RegistryChanged)) {
+                    return;
+                }
+            }
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
 fn desk<B: Broker, S: Store>(settings: &Settings, engine: &Engine<B, S>) -> Desk<S> {
     Desk::new(engine.store.clone(), Clock::Real, Entropy::Real, host_url(settings))
         .with_two_people(settings.console.two_person)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn others_that_live_do_not_tell_that_a_change_was_heard() {
+        let keys = Keys::new(&[vec![7; 32]]).expect("a key");
+        let (announce, mut heard) = broadcast::channel(1);
+        let says = |announcement: Announcement| announcement.seal(&keys).expect("plain data");
+        let alive = Announcement::Alive { process: uuid::Uuid::nil(), room: "turns".into() };
+        // The second overtakes the first: the listener is told that it was too slow.
+        announce.send(says(alive.clone())).expect("heard");
+        announce.send(says(alive)).expect("heard");
+        tokio::time::timeout(AGAIN, change(&mut heard, &keys)).await.expect_err("no change");
+        announce.send(says(Announcement::RegistryChanged)).expect("heard");
+        tokio::time::timeout(AGAIN, change(&mut heard, &keys)).await.expect("a change");
+    }
 }
