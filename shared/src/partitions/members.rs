@@ -19,6 +19,9 @@ use crate::wire::jobs::Announcement;
 const EVERY: Duration = Duration::from_secs(1);
 /// A process not heard for this long is gone.
 const GONE_AFTER: Duration = Duration::from_secs(5);
+/// While one is silent for longer than this nobody yields: should it be gone, every share is another, and
+/// what was yielded to the wrong one stays there for a minute.
+const DOUBT_AFTER: Duration = Duration::from_secs(2);
 /// So long it keeps its place in the line of those that subscribe again: nobody is heard while the broker
 /// is away, and all come back together.
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(1);
@@ -67,9 +70,8 @@ impl Members {
         loop {
             let since = yielded.map(|at| at.elapsed());
             let known = self.known();
-            if let Some(rank) =
-                rendezvous::yields(self.me, &known, partition, self.partitions, since)
-            {
+            let yields = rendezvous::yields(self.me, &known, partition, self.partitions, since);
+            if let Some(rank) = yields.filter(|_| self.all_speak()) {
                 return rank;
             }
             tokio::time::sleep(EVERY).await;
@@ -85,6 +87,11 @@ impl Members {
     /// Those that are there now.
     fn known(&self) -> Vec<Member> {
         self.heard_within(GONE_AFTER)
+    }
+
+    /// Whether of those that are there none has fallen silent.
+    fn all_speak(&self) -> bool {
+        self.heard_within(DOUBT_AFTER).len() == self.known().len()
     }
 
     fn heard_within(&self, within: Duration) -> Vec<Member> {
@@ -173,6 +180,8 @@ impl<B: Broker> Task<B> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn members() -> Members {
@@ -208,6 +217,30 @@ mod tests {
         assert_eq!((members.known().len(), line(&members)), (0, 8));
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(line(&members), 0);
+    }
+
+    /// The killed one would be counted for five seconds, and its follower's share be taken for less.
+    #[tokio::test(start_paused = true)]
+    async fn nobody_yields_until_it_is_clear_who_is_there() {
+        let mut members = members();
+        // Of this one and those that are heard, some partition is always another's.
+        members.me = Uuid::from_u128(9);
+        let yields = async |members: &Members| {
+            let mut ranks = (0..members.partitions).map(|n| members.preferred(Partition(n), None));
+            ranks.any(|rank| rank.now_or_never().is_some())
+        };
+        for _ in 0..rendezvous::HEARD_MIN {
+            members.hear(&alive(2, "turns"), "turns");
+        }
+        assert!(yields(&members).await, "to the one that is there");
+        tokio::time::advance(DOUBT_AFTER).await;
+        for _ in 0..rendezvous::HEARD_MIN {
+            members.hear(&alive(3, "turns"), "turns");
+        }
+        assert!(!yields(&members).await, "2 may be gone");
+        tokio::time::advance(GONE_AFTER.saturating_sub(DOUBT_AFTER)).await;
+        members.hear(&alive(3, "turns"), "turns");
+        assert!(yields(&members).await, "2 is gone");
     }
 
     #[tokio::test(start_paused = true)]
