@@ -116,7 +116,7 @@ async fn a_claim_on_a_disabled_endpoint_says_so_and_the_row_is_parked<H: Harness
     let said = world.say(&ann, &["one"]).await;
     assert_eq!(world.s.marked().await.unwrap(), []);
     world.settle(said.place(0), 0, Verdict::Park(Gone)).await;
-    assert_eq!(world.s.marked().await.unwrap(), [world.channel.clone()]);
+    assert_eq!(world.s.marked().await.unwrap(), std::slice::from_ref(&world.channel));
     let said = world.say(&bob, &["one", "two"]).await;
     let answer = world.s.claim(said.place(0), 0, LEASE).await.unwrap();
     let Claimed::Disabled(row) = answer else { panic!("{answer:?}") };
