@@ -130,9 +130,13 @@ impl Pair for Served {
         };
         let metrics = rabbitmq::Metrics::register(&prometheus::Registry::new())?;
         let broker = RabbitMq::connect(config, Entropy::Real, metrics)?;
-        let mut health = broker.health();
-        let up = health.wait_for(|health| *health == Health::Up);
-        let _up = tokio::time::timeout(UP_MAX, up).await.context("RabbitMQ is not up")??;
+        let (mut health, mut address) = (broker.health(), broker.reply_address());
+        let up = async {
+            health.wait_for(|health| *health == Health::Up).await?;
+            // A turn that is published without it asks for no answer.
+            address.wait_for(Option::is_some).await.map(|_| ())
+        };
+        tokio::time::timeout(UP_MAX, up).await.context("RabbitMQ is not up")??;
         Ok((broker, Postgres::connect(&self.postgres, vault())?))
     }
 }
