@@ -130,6 +130,11 @@ impl Bot for ScriptBot<'_> {
             }
             let round = output.round + 1;
             let results = calls::make(self.egress, turn, calls).await;
+            // What a call came to by then says that the turn's time was up; a script that were told would
+            // throw, and a dialog end, whenever its host was quicker than the turn's own end.
+            if Instant::now() >= turn.deadline {
+                return Err(BotError::TimedOut);
+            }
             for (step, result) in results {
                 if let Some(step) = job.input.journal.get_mut(step) {
                     (step.round, step.result) = (Some(round), Some(result));

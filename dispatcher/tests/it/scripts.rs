@@ -1,11 +1,21 @@
 //! Bots that are scripts: through a whole dispatcher, with hosts in processes of their own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use dispatcher::bots::script::Scripts;
+use dispatcher::bots::{Bot as _, BotError, Kinds, Limits, Subject, TurnContext};
+use dispatcher::domain::session::{self, Rules};
 use serde_json::{Value, json};
+use shared::config::load_from;
 use shared::domain::outcome::Outcome;
 use shared::domain::turn::{Mode, Turn};
-use shared::registry::{Bot, Logic, ScriptLogic};
+use shared::egress::Client;
+use shared::entropy::Entropy;
+use shared::registry::{Bot, Logic, RegistryStore as _, ScriptLogic};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::support::server::{Answer, Server};
 use super::support::world::{Dispatcher, SORRY, World, a_bot};
@@ -147,6 +157,45 @@ async fn a_dialog_of_another_version_begins_anew_and_one_that_failed_is_over() {
     assert_eq!(world.ask("ann", "boom").await["text"], SORRY);
     assert_eq!(world.ask("ann", "hi").await["text"], "first?");
     assert_eq!(world.ask("ann", "x").await["text"], "x");
+}
+
+/// The turn's own end is not there to come first: a host that answers at once would be quicker.
+#[tokio::test]
+async fn a_call_that_lasts_until_the_turns_end_is_never_told_to_the_script() {
+    let server = Server::start(|_, _| Answer::Hang).await;
+    let call = format!("fetch('{}', {{method: 'POST', body: '{{}}'}})", server.url());
+    let bot = a_script(&format!("try {{ await {call} }} catch {{}} say('x')"));
+    let world = World::with(bot.clone()).await;
+    let flags = [PROGRAM, ("egress.allow", "127.0.0.0/8")];
+    let flags: Vec<_> = flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+    let settings = load_from(None, &flags, []).unwrap();
+    let scripts = Scripts::new(&settings.script);
+    let mut keeping = JoinSet::new();
+    keeping.spawn(scripts.keep(CancellationToken::new()));
+    let egress = Client::new(&settings.egress, vec![]).unwrap();
+    let kinds = Kinds { egress, entropy: Entropy::Real, scripts };
+    let turn = world.turn(Mode::Sync, "ann", "hi");
+    let registry = world.store.registry().await.unwrap();
+    let rules = Rules {
+        turn: turn.id,
+        idle: Duration::ZERO,
+        timeout: bot.session_timeout,
+        wants_new: false,
+    };
+    let opened = session::open(&[], rules);
+    let subject = Subject {
+        conversation: turn.conversation().id(),
+        channel: Arc::clone(&registry.channels[&turn.channel]),
+        turn: Arc::new(turn),
+        bot: Arc::new(bot),
+        traceparent: None,
+        wider: Vec::new(),
+    };
+    let deadline = Instant::now() + Duration::from_secs(2);
+    let limits = Limits::of(&settings.dispatcher);
+    let context = TurnContext::new(subject, opened, deadline, limits);
+    assert_eq!(kinds.turn(&context).await, Err(BotError::TimedOut));
+    assert_eq!(server.asked().len(), 1);
 }
 
 #[tokio::test]
