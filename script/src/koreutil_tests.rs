@@ -60,6 +60,12 @@ fn numbers_and_dates_are_written_in_a_language() {
         ("NumberFormat('xx').format(0.5)", "0.5"),
         ("NumberFormat().format(1000)", "1,000"),
         ("NumberFormat('de-AT', {style:'currency',currency:'EUR'}).format(9.5)", "€\u{a0}9,50"),
+        (
+            "NumberFormat('fr', {style:'currency',currency:'JPY',currencyDisplay:'name'}).format(2)",
+            "2 yens japonais",
+        ),
+        // No longer in use: its code.
+        ("NumberFormat('en', {style:'currency',currency:'DEM'}).format(2)", "DEM\u{a0}2.00"),
         ("NumberFormat('en', {notation:'compact'}).format(12345)", "12K"),
         ("DateTimeFormat('en-US').format(new Date(Date.UTC(2012, 11, 20, 3)))", "12/20/2012"),
         ("DateTimeFormat('de', {dateStyle:'long'}).format(new Date(0))", "1. Januar 1970"),

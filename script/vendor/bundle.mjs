@@ -66,6 +66,10 @@ const data = (kind, locale) => {
   vm.runInNewContext(code, { Intl: { NumberFormat: Format, DateTimeFormat: Format } });
   return found;
 };
+// Currencies that somebody pays with. Of others the code is written.
+const territories = JSON.parse(readFileSync("node_modules/cldr-core/supplemental/currencyData.json", "utf8")).supplemental.currencyData.region;
+const used = Object.values(territories).flat().flatMap(Object.entries);
+const current = new Set(used.filter(([, { _to, _tender }]) => !_to && _tender !== "false").map(([code]) => code));
 const numbers = {}, dates = {};
 for (const locale of LOCALES) {
   const { intervalFormats, timeZoneName, ...date } = data("datetimeformat", locale);
@@ -79,6 +83,7 @@ for (const locale of LOCALES) {
     const part = number.numbers[name] ?? {};
     for (const system of Object.keys(part)) if (!digits.includes(system)) delete part[system];
   }
+  for (const code of Object.keys(number.currencies)) if (!current.has(code)) delete number.currencies[code];
   [numbers[locale], dates[locale]] = [number, date];
 }
 keep("intl-numbers.json", numbers, ["@formatjs/intl-numberformat", "cldr-core"]);

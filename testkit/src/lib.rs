@@ -10,6 +10,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod rabbitmq;
 pub mod system;
+pub mod timed;
 pub mod wait;
 
 pub use wait::{

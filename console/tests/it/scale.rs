@@ -1,8 +1,6 @@
 //! Every list that is served, on PostgreSQL with 10,000 bots, 50,000 channels and 200,000 turns. That each
 //! statement finds its rows by an index is shown where the store's own tests are.
 
-use std::time::Duration;
-
 use console::api::ROUTES;
 use console::office::actor::Actor;
 use console::{PAGES, Right};
@@ -12,7 +10,7 @@ use shared::domain::channel::ChannelState;
 use shared::registry::control::{Change, ControlStore as _, Write};
 use shared::registry::{App, Channel};
 use testkit::pair::Served;
-use tokio::time::Instant;
+use testkit::timed::{LIST_MAX, Timed};
 
 use crate::support::api::Api;
 use crate::support::from;
@@ -25,10 +23,6 @@ const ASYNCHRONOUS: usize = 1_000;
 /// Writes of one change: it has a deadline.
 const AT_ONCE: usize = 100;
 const ROUNDS: usize = 10;
-/// A list takes 200 ms at p95 at most, built as it is released and on a machine of its own. Here it is built
-/// without optimisation and others work beside it: the median is held against three times as much, and p95 is
-/// told.
-const LIMIT: Duration = Duration::from_millis(3 * 200);
 
 /// One thing of each kind, made by the office; the others are made like it.
 async fn furnish(api: &Api<Served>) {
@@ -143,20 +137,6 @@ async fn fill(pair: &Served) {
     pair.execute(&[id, &registry, records, turns].concat()).await.unwrap();
 }
 
-/// What one list took, again and again.
-struct Timed {
-    what: String,
-    took: Vec<Duration>,
-}
-
-impl Timed {
-    fn at(&self, permille: usize) -> Duration {
-        let mut sorted = self.took.clone();
-        sorted.sort_unstable();
-        sorted[(sorted.len() * permille).div_ceil(1_000) - 1]
-    }
-}
-
 /// Every list of the API by itself, and what narrows it.
 fn lists(turn: &str, channel: &str) -> Vec<String> {
     let is_list = |route: &&console::api::Route| format!("{:?}", route.answer).starts_with("Page");
@@ -216,19 +196,10 @@ fn pages(turn: &str, channel: &str) -> Vec<String> {
 }
 
 /// Asks again and again, and tells what it took.
-#[expect(clippy::print_stderr, reason = "figures that people compare")]
 async fn timed(what: String, call: impl AsyncFn() -> (u16, String)) -> Timed {
-    let mut took = Vec::new();
-    for _ in 0..ROUNDS {
-        let start = Instant::now();
-        let (status, text) = call().await;
-        took.push(start.elapsed());
-        assert_eq!(status, 200, "{what}: {text}");
-    }
-    let timed = Timed { what, took };
-    let (p50, p95) = (timed.at(500), timed.at(950));
-    eprintln!("{:<70} p50 {p50:>9.2?}  p95 {p95:>9.2?}", timed.what);
-    timed
+    let look =
+        |what: &str, (status, text): (u16, String)| assert_eq!(status, 200, "{what}: {text}");
+    Timed::of(what, ROUNDS, call, look).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -268,7 +239,5 @@ async fn every_list_and_every_page_of_much_is_served_in_time() {
     };
     // What is read again is everything: told, and not held against a list's time.
     timed("GET /bots?limit=1 after a change of the registry".to_owned(), changed).await;
-    for one in &all {
-        assert!(one.at(500) <= LIMIT, "{}: {:?}", one.what, one.at(500));
-    }
+    Timed::hold(&all, LIST_MAX);
 }

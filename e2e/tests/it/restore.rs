@@ -38,6 +38,19 @@ async fn after(rig: &Rig, refused: &Post) {
     assert_eq!((&delivered.webhook_id, delivered.body), (&refused.webhook_id, refused.body));
 }
 
+/// Eve's second message is accepted and not worked on: it is on the broker and nowhere else. Then an engine is
+/// lost, and all processes stop.
+async fn accept_and_stop(rig: &Rig, loss: impl Future<Output = ()>) {
+    for dispatcher in rig.system.room("dispatcher") {
+        dispatcher.stop().await.unwrap();
+    }
+    tell(rig, EVE, 2).await;
+    loss.await;
+    for process in rig.system.processes() {
+        process.stop().await.unwrap();
+    }
+}
+
 /// What is there again, and what is not: Ann's third message is forgotten and she does not know, Ben's client
 /// repeats his with its key. The delivery comes a second time, and its receiver can tell by its id.
 async fn restored(rig: &Rig, refused: &Post) {
@@ -65,15 +78,7 @@ async fn a_dump_goes_on_in_an_empty_server_as_of_its_moment_with_what_the_broker
     let dump = folder.path().join("switchhook.dump").display().to_string();
     run("pg_dump", &["--format=custom", "--file", &dump, &postgres]).await;
     after(&rig, &refused).await;
-    // Accepted, and not worked on yet: it is on the broker and nowhere else.
-    for dispatcher in rig.system.room("dispatcher") {
-        dispatcher.stop().await.unwrap();
-    }
-    tell(&rig, EVE, 2).await;
-    lost.kill9().await;
-    for process in rig.system.processes() {
-        process.stop().await.unwrap();
-    }
+    accept_and_stop(&rig, lost.kill9()).await;
 
     let fresh = Server::start().await.unwrap();
     let postgres = fresh.create_database().await.unwrap();
@@ -102,14 +107,7 @@ async fn an_empty_broker_costs_what_it_held_and_nothing_else() {
     let rig = rooms(lost.url(), postgres.clone()).await;
     let refused = before(&rig).await;
     let fresh = Node::start().await.unwrap();
-    for dispatcher in rig.system.room("dispatcher") {
-        dispatcher.stop().await.unwrap();
-    }
-    tell(&rig, EVE, 2).await;
-    lost.kill9().await;
-    for process in rig.system.processes() {
-        process.stop().await.unwrap();
-    }
+    accept_and_stop(&rig, lost.kill9()).await;
     rig.endpoint.down(false);
     for process in rig.system.processes() {
         let there = ("SWITCHHOOK_ENGINES_AMQP", fresh.url());

@@ -1,7 +1,6 @@
 //! Lists, figures and counts on 200,000 turns: found by indexes, and fast.
 
 use std::future::Future;
-use std::time::Duration;
 
 use shared::clock::Clock;
 use shared::domain::ids::{ChannelId, TurnId};
@@ -10,7 +9,7 @@ use shared::store::ledger::{DeliveriesAsk, Leaf, LedgerDelivery, LedgerStore, St
 use shared::store::replay::{Begun, Chosen, Counted, Range, ReplayStore, SEEN};
 use shared::store::tally::{COUNTED, Tally, TallyAsk};
 use shared::store::{Store, StoreError, Upkeep as _};
-use tokio::time::Instant;
+use testkit::timed::{LIST_MAX, Timed};
 use tokio_postgres::Client;
 
 use super::engine_postgres::Postgres;
@@ -24,9 +23,6 @@ const WAITING: i64 = 4_000;
 /// Half of all is on the first channel.
 const CHANNELS: i64 = 40;
 const ROUNDS: usize = 20;
-/// A list takes 200 ms at p95 at most on a machine of its own. Here others work beside it: the median is held
-/// against three times as much, and p95 is told.
-const LIMIT: Duration = Duration::from_millis(3 * 200);
 
 /// The rows are as old as retention lets them be.
 const EIGHT_DAYS_MS: i64 = 8 * 86_400_000;
@@ -99,34 +95,14 @@ fn fill_sqlite(harness: &Sqlite) {
     harness.connection().execute_batch(&rows).unwrap();
 }
 
-/// What one call took, again and again.
-struct Timed {
-    what: String,
-    took: Vec<Duration>,
-}
-
-impl Timed {
-    fn at(&self, permille: usize) -> Duration {
-        let mut sorted = self.took.clone();
-        sorted.sort_unstable();
-        sorted[(sorted.len() * permille).div_ceil(1_000) - 1]
-    }
-}
-
 /// Makes a call again and again, and looks at what it found.
 async fn timed<T, F: Future<Output = Result<T, StoreError>>>(
     what: impl Into<String>,
     call: impl Fn() -> F,
     is_right: impl Fn(&T) -> bool,
 ) -> Timed {
-    let (what, mut took) = (what.into(), Vec::new());
-    for _ in 0..ROUNDS {
-        let start = Instant::now();
-        let found = call().await.unwrap();
-        took.push(start.elapsed());
-        assert!(is_right(&found), "{what}");
-    }
-    Timed { what, took }
+    let look = |what: &str, found: Result<T, _>| assert!(is_right(&found.unwrap()), "{what}");
+    Timed::of(what, ROUNDS, async || call().await, look).await
 }
 
 /// Every list and figure, with and without what narrows it.
@@ -212,14 +188,6 @@ async fn figures<S: Store>(s: &S) -> Vec<Timed> {
     all
 }
 
-#[expect(clippy::print_stderr, reason = "figures that people compare")]
-fn tell(engine: &str, all: &[Timed]) {
-    for one in all {
-        let (p50, p95) = (one.at(500), one.at(950));
-        eprintln!("{engine}: {:<44} p50 {p50:>9.2?}  p95 {p95:>9.2?}", one.what);
-    }
-}
-
 async fn refuses_what_is_too_much<S: ReplayStore + LedgerStore>(s: &S, settled: u32) {
     let ever =
         Range { channel: channel(0), from_ms: 0, to_ms: 253_402_300_799_000, standing: None };
@@ -263,11 +231,8 @@ async fn postgresql_finds_every_list_by_an_index_and_in_time() {
     refuses_what_is_too_much(&s, 75_000).await;
     drop(s);
     alone(&client).await;
-    tell("postgresql", &all);
     assert_eq!(scans(&client).await, before, "no table is read whole");
-    for one in &all {
-        assert!(one.at(500) <= LIMIT, "{}: {:?}", one.what, one.at(500));
-    }
+    Timed::hold(&all, LIST_MAX);
 }
 
 /// Its plans are looked at where its statements are.
@@ -278,9 +243,6 @@ async fn sqlite_shows_every_list_of_many_rows_in_time() {
     let s = harness.store();
     let all = look(&s).await;
     refuses_what_is_too_much(&s, 75_000).await;
-    tell("sqlite", &all);
-    for one in &all {
-        // Built without optimisation, it counts figures row by row.
-        assert!(one.at(500) <= 3 * LIMIT, "{}: {:?}", one.what, one.at(500));
-    }
+    // Built without optimisation, it counts figures row by row.
+    Timed::hold(&all, 3 * LIST_MAX);
 }
