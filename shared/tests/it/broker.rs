@@ -39,6 +39,7 @@ mod scale;
 mod rabbitmq_only {
     mod balance;
     mod comeback;
+    mod connections;
     mod nodes;
     mod outage;
     mod takeover;

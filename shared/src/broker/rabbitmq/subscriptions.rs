@@ -43,12 +43,16 @@ pub(super) async fn run(shared: &Arc<Shared>, link: &Arc<Link>) -> Result<(), Er
     Ok(())
 }
 
-/// Subscribes to a partition.
+/// Subscribes to a partition. Turns are taken only once they can be answered: the connections are made side
+/// by side, and replies without one are dropped.
 pub(super) async fn partition(
     shared: &Arc<Shared>,
     queue: Queue,
     partition: Partition,
 ) -> Result<Consumer, ConsumerLost> {
+    if queue == Queue::Turns {
+        can_reply(shared).await?;
+    }
     let link = connected(shared).await?;
     let mut arguments = FieldTable::default();
     if queue.durable() {
@@ -91,6 +95,13 @@ pub(super) async fn connection(shared: &Shared) -> Option<Arc<Link>> {
 async fn connected(shared: &Shared) -> Result<Arc<Link>, ConsumerLost> {
     let link = timeout(CONNECTION_MAX, connection(shared)).await.ok().flatten();
     link.ok_or_else(|| ConsumerLost("there is no connection to the broker".to_owned()))
+}
+
+async fn can_reply(shared: &Shared) -> Result<(), ConsumerLost> {
+    let mut address = shared.reply_address.subscribe();
+    let found = timeout(CONNECTION_MAX, address.wait_for(Option::is_some)).await;
+    let why = || ConsumerLost("there is no connection to the broker for replies".to_owned());
+    found.ok().and_then(Result::ok).map(drop).ok_or_else(why)
 }
 
 /// Opens a subscription; a queue that is missing is declared first.

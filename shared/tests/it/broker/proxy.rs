@@ -9,17 +9,20 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// What is held: what has this word in it.
+type Held = Option<&'static str>;
+
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     cut: CancellationToken,
-    held: watch::Sender<bool>,
+    held: watch::Sender<Held>,
 }
 
 impl Proxy {
     pub(crate) async fn start(to: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (cut, held) = (CancellationToken::new(), watch::Sender::new(false));
+        let (cut, held) = (CancellationToken::new(), watch::Sender::new(None));
         let tracker = TaskTracker::new();
         let (stop, relays, gate) = (cut.clone(), tracker.clone(), held.clone());
         tracker.spawn(stop.clone().run_until_cancelled_owned(async move {
@@ -39,12 +42,17 @@ impl Proxy {
 
     /// Passes nothing on while it is held, and afterwards all that was sent meanwhile.
     pub(crate) fn hold(&self, held: bool) {
-        self.held.send_replace(held);
+        self.held.send_replace(held.then_some(""));
+    }
+
+    /// The same for what is sent in a direction from when this word is in it.
+    pub(crate) fn hold_from(&self, word: &'static str) {
+        self.held.send_replace(Some(word));
     }
 }
 
 /// Passes on in both directions until both have ended.
-async fn relay(near: TcpStream, to: u16, held: watch::Receiver<bool>) {
+async fn relay(near: TcpStream, to: u16, held: watch::Receiver<Held>) {
     let Ok(far) = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, to))).await else {
         return;
     };
@@ -57,12 +65,13 @@ async fn relay(near: TcpStream, to: u16, held: watch::Receiver<bool>) {
 async fn pass(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut held: watch::Receiver<bool>,
+    mut held: watch::Receiver<Held>,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     // Either end may go at any time.
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        if held.wait_for(|held| !held).await.is_err()
+        let piece = String::from_utf8_lossy(&buffer[..read]);
+        if held.wait_for(|held| !held.is_some_and(|word| piece.contains(word))).await.is_err()
             || to.write_all(&buffer[..read]).await.is_err()
         {
             break;
