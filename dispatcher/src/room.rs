@@ -25,7 +25,7 @@ use crate::dead::Drain;
 use crate::metrics::Metrics;
 use crate::replies::{self, Replier};
 use crate::saturation::{Load, Watch};
-use crate::worker::Shadowed;
+use crate::worker::{Replaced, Shadowed};
 
 /// Redelivered turns that run at once in a process, and those of them of one bot: a slow one must not
 /// take them all.
@@ -54,6 +54,7 @@ pub(crate) struct Room<B, S, L> {
     pub(crate) limits: Limits,
     pub(crate) turn_deadline: Duration,
     pub(crate) shadows: mpsc::Sender<Box<Shadowed>>,
+    pub(crate) replaced: Replaced,
     pub(crate) entropy: Entropy,
     pub(crate) tracer: Tracer,
 }
@@ -104,6 +105,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             limits: Limits::of(dispatcher),
             turn_deadline: dispatcher.turn_deadline,
             shadows,
+            replaced: Replaced::default(),
             entropy: ground.entropy.clone(),
             tracer: ground.tracer.clone(),
         }

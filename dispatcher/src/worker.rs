@@ -10,6 +10,7 @@ mod danger;
 mod find;
 mod run;
 mod tell;
+mod version;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use crate::saturation::Held;
 pub(crate) use beside::{Shadowed, WAITING_MAX, serve as serve_shadows};
 use commit::End;
 use find::Found;
+pub(crate) use version::Replaced;
 
 /// Works on turns.
 pub(crate) struct Worker<B, S, L>(pub(crate) Arc<Room<B, S, L>>);

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::domain::channel::{ChannelAction, ChannelState};
 use crate::domain::ids::{BotId, ChannelId, ClientId};
@@ -52,11 +53,23 @@ pub struct ScriptLogic {
     pub source: Arc<str>,
     /// What the script finds in `env`: a JSON object of texts. Encrypted at rest.
     pub env: Option<SecretString>,
+    /// Whether a dialog that is open begins anew when the script changes. Otherwise it goes on with the
+    /// script that it began with.
+    pub restart_dialogs: bool,
 }
 
 impl ScriptLogic {
     /// Bytes of the largest script.
     pub const SOURCE_MAX: usize = 256 * 1024;
+    /// How long a script is kept for the dialogs that began with it, once another has replaced it.
+    pub const KEPT: Duration = Duration::from_hours(24 * 30);
+    /// Scripts that a bot had before that are kept at most: the newest.
+    pub const KEPT_MAX: u32 = 20;
+
+    /// What tells it from other scripts of the bot: a hash of its source.
+    pub fn version(source: &str) -> String {
+        format!("{:016x}", xxh3_64(source.as_bytes()))
+    }
 }
 
 /// Settings of an HTTP bot.
@@ -276,6 +289,14 @@ pub trait RegistryStore: Clone + Send + Sync + 'static {
         channel: &ChannelId,
         action: ChannelAction,
     ) -> impl Future<Output = Result<ChannelState, RegistryError>> + Send;
+
+    /// The source of a script that the bot had before, by its [`ScriptLogic::version`]; kept for
+    /// [`ScriptLogic::KEPT`] after it was replaced.
+    fn replaced_script(
+        &self,
+        bot: &BotId,
+        version: &str,
+    ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
 }
 
 #[cfg(test)]

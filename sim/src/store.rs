@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use shared::domain::channel::{ChannelAction, ChannelState};
 use shared::domain::delivery::{Delivery, Place};
-use shared::domain::ids::{ChannelId, ClientId, ConversationId, ConversationKey, TurnId, UserId};
+use shared::domain::ids::{
+    BotId, ChannelId, ClientId, ConversationId, ConversationKey, TurnId, UserId,
+};
 use shared::domain::wider::{Kept, Scope};
 use shared::registry::control::ControlStore;
 use shared::registry::{App, Bot, Channel, Registry, RegistryError, RegistryStore};
@@ -217,6 +219,10 @@ impl RegistryStore for SimStore {
 
     async fn act(&self, _: &ChannelId, _: ChannelAction) -> Result<ChannelState, RegistryError> {
         Err(fixed())
+    }
+
+    async fn replaced_script(&self, _: &BotId, _: &str) -> Result<Option<String>, StoreError> {
+        Ok(None)
     }
 }
 

@@ -35,6 +35,7 @@ pub fn bot(bot: &Bot) -> BotDraft {
         source: script.map(|script| script.source.to_string()),
         source_name: script.map(|script| script.name.clone()),
         env: None,
+        restart_dialogs: script.is_some_and(|script| script.restart_dialogs),
         http_deadline: deadline,
         http_attempts: attempts,
         connector,

@@ -61,7 +61,7 @@ impl<S: Store> Desk<S> {
             // What belongs to the kind of logic that goes, goes with it.
             for (word, also) in [
                 ("http", &["http_deadline", "http_attempts"][..]),
-                ("source", &["source_name"]),
+                ("source", &["source_name", "restart_dialogs"]),
                 ("connector", &[]),
             ] {
                 if patch.get(word) == Some(&Value::Null) {

@@ -105,6 +105,10 @@ pub struct BotDraft {
     #[arg(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, String>>,
+    /// Begin open dialogs anew when the script changes; otherwise they end with the script that they began with.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restart_dialogs: bool,
     /// Deadline of one call of an HTTP bot [default: 10s].
     #[arg(long, value_name = "TIME")]
     #[serde(default, skip_serializing_if = "Option::is_none")]

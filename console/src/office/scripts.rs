@@ -47,5 +47,6 @@ pub(super) fn logic(draft: &BotDraft, source: &str, wrong: &mut Wrong) -> Script
     if env.as_ref().is_some_and(|env| env.len() > ENV_MAX) {
         wrong.push("env: at most 64 KiB".to_owned());
     }
-    ScriptLogic { name, source: source.into(), env: env.map(SecretString::from) }
+    let (env, restart_dialogs) = (env.map(SecretString::from), draft.restart_dialogs);
+    ScriptLogic { name, source: source.into(), env, restart_dialogs }
 }

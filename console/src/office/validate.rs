@@ -145,9 +145,11 @@ fn logic(draft: &BotDraft, wrong: &mut Wrong) -> Logic {
     if kinds.into_iter().filter(|given| *given).count() > 1 {
         wrong.push("logic: a bot is one of an HTTP endpoint, a script and a connector".to_owned());
     }
-    for (word, given) in
-        [("env", draft.env.is_some()), ("source-name", draft.source_name.is_some())]
-    {
+    for (word, given) in [
+        ("env", draft.env.is_some()),
+        ("source-name", draft.source_name.is_some()),
+        ("restart-dialogs", draft.restart_dialogs),
+    ] {
         if draft.source.is_none() && given {
             wrong.push(format!("{word}: only a script has it"));
         }

@@ -42,6 +42,9 @@ pub struct BotView {
     /// The script's file name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
+    /// Of a script: whether open dialogs begin anew when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_dialogs: Option<bool>,
     pub error_message: String,
     pub session_timeout_ms: u64,
     pub permits: u32,
@@ -166,12 +169,17 @@ impl BotView {
                 (connector.peer.kind(), Some(connector.url.to_string()), None)
             }
         };
+        let restart_dialogs = match &bot.logic {
+            Logic::Script(script) => Some(script.restart_dialogs),
+            Logic::Echo | Logic::Http(_) | Logic::Connector(_) => None,
+        };
         Self {
             bot_id: bot.id.to_string(),
             name: bot.name.clone(),
             logic: logic.to_owned(),
             url,
             script,
+            restart_dialogs,
             error_message: bot.error_message.clone(),
             session_timeout_ms: ms(bot.session_timeout),
             permits: bot.permits,

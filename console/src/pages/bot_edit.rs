@@ -26,6 +26,9 @@ const LOGICS: [(&str, &str, &str); 4] = [
 const CONNECTORS: [&str; 7] =
     ["rasa", "rasa-actions", "bot-framework", "openai", "openai-responses", "botkit", "dify"];
 
+const RESTART: &str =
+    "When the script changes, begin open dialogs anew instead of ending them with the old one";
+
 /// What stands in the form.
 #[derive(Default)]
 struct Shown {
@@ -33,6 +36,7 @@ struct Shown {
     logic: String,
     http: String,
     source: String,
+    restart_dialogs: bool,
     connector: [String; 3],
     error_message: String,
     session_timeout: String,
@@ -47,6 +51,7 @@ impl Shown {
             logic,
             http: text("http"),
             source: form.raw("source").to_owned(),
+            restart_dialogs: form.is_checked("restart_dialogs"),
             connector: ["connector_kind", "connector_url", "connector_more"].map(text),
             error_message: text("error_message"),
             session_timeout: text("session_timeout"),
@@ -77,6 +82,7 @@ impl Shown {
             logic: logic.to_owned(),
             http: text(&draft.http),
             source: text(&draft.source),
+            restart_dialogs: draft.restart_dialogs,
             connector: [kind, url, more],
             error_message: text(&draft.error_message),
             session_timeout: setting(&text(&draft.session_timeout)),
@@ -107,6 +113,7 @@ impl Shown {
                 .hint("Kept sealed and never shown. Empty: as it is.")
                 .when("when-called"),
             fields::code("source", "Script", &self.source).when("when-script"),
+            fields::check("restart_dialogs", RESTART, self.restart_dialogs).when("when-script"),
             fields::text("error_message", "When it fails, the user reads", &self.error_message),
             fields::text("session_timeout", "A session ends after", &self.session_timeout)
                 .hint("Inactivity, like 15min."),
@@ -136,6 +143,9 @@ fn said(form: &Words, before: Option<&str>, had: &[String]) -> Result<Map<String
     put("session_timeout", form.given("session_timeout"), before.is_some());
     let called = ["http", "connector"].contains(&logic);
     put("authorization", form.given("authorization").filter(|_| called), false);
+    if logic == "script" {
+        patch.insert("restart_dialogs".to_owned(), form.is_checked("restart_dialogs").into());
+    }
     if logic == "connector" {
         let mut fields = connector(form)?;
         for word in had {

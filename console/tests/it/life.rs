@@ -234,6 +234,7 @@ async fn a_bot_becomes_a_script_when_that_is_approved_and_keeps_what_only_it_see
         .await
         .unwrap();
     world.publish(&["web"]).await;
+    change(json!({"restart_dialogs": true})).await.unwrap();
     change(json!({"error_message": "Oh."})).await.unwrap();
     let document = serde_json::to_string(&world.desk.export("clerk").await.unwrap()).unwrap();
     assert!(document.contains("clerk.js") && !document.contains("CANARY"), "{document}");
@@ -243,6 +244,7 @@ async fn a_bot_becomes_a_script_when_that_is_approved_and_keeps_what_only_it_see
     let Logic::Script(script) = &bot.logic else { panic!("{bot:?}") };
     assert_eq!((&*script.source, bot.error_message.as_str()), (source, "Oh."));
     assert!(script.env.as_ref().unwrap().expose_secret().contains("CANARY"));
+    assert!(script.restart_dialogs);
     refused(change(json!({"script": "/etc/passwd"})).await, Kind::Invalid);
     change(json!({"source": null, "http": "https://bots.example/"})).await.unwrap();
 }

@@ -83,6 +83,13 @@ impl Scripts {
     }
 }
 
+/// The version of the script that an open dialog is to go on with, where that is not the bot's own.
+pub fn began_with<'a>(logic: &ScriptLogic, dialog: Option<&'a Value>) -> Option<&'a str> {
+    dialog
+        .filter(|_| !logic.restart_dialogs)
+        .and_then(|dialog| dialog::began_with(dialog, &logic.source))
+}
+
 /// One turn's use of a script.
 #[derive(Debug)]
 pub struct ScriptBot<'a> {

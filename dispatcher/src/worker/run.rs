@@ -145,6 +145,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         };
         let conversation_id = conversation.id;
         let bot = self.stand_in(&parties.bot, conversation_id);
+        let bot = self.with_script_of(&opened, bot, run).await?;
         let time = self.time_of(&parties.bot);
         let try_of = |bot, session, time| Try {
             turn: Arc::clone(&turn),
@@ -317,19 +318,10 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         run: &Run<Work>,
     ) -> Result<Vec<Kept>, Halt> {
         let scopes = bots::scopes(bot, &work.turn);
-        let mut failures = 0;
-        while !scopes.is_empty() {
-            match self.unless_closing(run, self.store.wider(&scopes)).await? {
-                Ok(kept) => return Ok(kept),
-                Err(error @ StoreError::Away(_)) => {
-                    failures += 1;
-                    tracing::warn!(%error, failures, "the wider contexts cannot be read yet");
-                    self.wait(failures, run).await?;
-                }
-                Err(error) => return Err(Halt(format!("wider contexts cannot be read: {error}"))),
-            }
+        if scopes.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(Vec::new())
+        self.insist(run, "what scripts keep for others", || self.store.wider(&scopes)).await
     }
 
     /// A bot or channel that is not known may be a moment old: the registry is read anew before the
@@ -341,19 +333,35 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             let channel = registry.channels.get(&work.turn.channel).cloned()?;
             Some(Parties { bot, channel })
         };
+        if let Some(parties) = find() {
+            return Ok(Some(parties));
+        }
+        self.refresh(run).await?;
+        Ok(find())
+    }
+
+    /// Reads the registry anew.
+    pub(super) async fn refresh(&self, run: &Run<Work>) -> Result<(), Halt> {
+        self.insist(run, "the registry", || self.registry.refresh(&self.store)).await
+    }
+
+    /// Reads something, for as long as it takes. A database that is away is never a verdict.
+    pub(super) async fn insist<T, E: Into<RegistryError>, F: Future<Output = Result<T, E>>>(
+        &self,
+        run: &Run<Work>,
+        what: &str,
+        read: impl Fn() -> F,
+    ) -> Result<T, Halt> {
         let mut failures = 0;
         loop {
-            if let Some(parties) = find() {
-                return Ok(Some(parties));
-            }
-            match self.unless_closing(run, self.registry.refresh(&self.store)).await? {
-                Ok(()) => return Ok(find()),
+            match self.unless_closing(run, read()).await?.map_err(Into::into) {
+                Ok(found) => return Ok(found),
                 Err(error @ RegistryError::Store(StoreError::Away(_))) => {
                     failures += 1;
-                    tracing::warn!(%error, failures, "the registry cannot be read yet");
+                    tracing::warn!(%error, failures, "{what} cannot be read yet");
                     self.wait(failures, run).await?;
                 }
-                Err(error) => return Err(Halt(format!("the registry cannot be read: {error}"))),
+                Err(error) => return Err(Halt(format!("{what} cannot be read: {error}"))),
             }
         }
     }

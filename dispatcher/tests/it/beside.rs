@@ -29,7 +29,8 @@ fn http(server: &Server) -> Logic {
 }
 
 fn script(source: &str) -> Logic {
-    Logic::Script(ScriptLogic { name: "bot.js".to_owned(), source: Arc::from(source), env: None })
+    let (name, source) = ("bot.js".to_owned(), Arc::from(source));
+    Logic::Script(ScriptLogic { name, source, env: None, restart_dialogs: false })
 }
 
 /// A bot of this logic with an echo beside it.

@@ -18,5 +18,6 @@ mod served;
 mod sessions;
 mod strays;
 mod support;
+mod versions;
 mod while_busy;
 mod wider;

@@ -28,6 +28,7 @@ pub(super) fn a_script(source: &str) -> Bot {
         name: "bot.js".to_owned(),
         source: Arc::from(source),
         env: Some(r#"{"PLACE":"Bern"}"#.into()),
+        restart_dialogs: false,
     };
     Bot { logic: Logic::Script(logic), ..a_bot() }
 }
@@ -148,7 +149,7 @@ async fn a_call_that_the_guard_refuses_is_an_error_of_the_script() {
 }
 
 #[tokio::test]
-async fn a_dialog_of_another_version_begins_anew_and_one_that_failed_is_over() {
+async fn a_dialog_that_failed_is_over() {
     let world =
         World::with(a_script(r#"const a = await ask("first?"); if (a === "boom") nope(); say(a)"#))
             .await;

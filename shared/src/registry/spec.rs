@@ -71,6 +71,8 @@ enum LogicSpec {
     Script {
         name: String,
         source: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        restart_dialogs: bool,
     },
     Connector {
         peer: Peer,
@@ -134,9 +136,11 @@ impl BotSpec {
                 deadline_ms: ms(http.deadline),
                 attempts_max: http.attempts_max,
             },
-            Logic::Script(script) => {
-                LogicSpec::Script { name: script.name.clone(), source: script.source.to_string() }
-            }
+            Logic::Script(script) => LogicSpec::Script {
+                name: script.name.clone(),
+                source: script.source.to_string(),
+                restart_dialogs: script.restart_dialogs,
+            },
             Logic::Connector(connector) => LogicSpec::Connector {
                 peer: connector.peer.clone(),
                 url: connector.url.clone(),
@@ -163,6 +167,14 @@ impl BotSpec {
         }
     }
 
+    /// The script of a bot that is one.
+    pub fn source(&self) -> Option<&str> {
+        match &self.logic {
+            LogicSpec::Script { source, .. } => Some(source),
+            LogicSpec::Echo | LogicSpec::Http { .. } | LogicSpec::Connector { .. } => None,
+        }
+    }
+
     pub fn into_bot(self, id: &str, name: String, secret: Option<SecretString>) -> Bot {
         let logic = match self.logic {
             LogicSpec::Echo => Logic::Echo,
@@ -172,9 +184,12 @@ impl BotSpec {
                 deadline: Duration::from_millis(deadline_ms),
                 attempts_max,
             }),
-            LogicSpec::Script { name, source } => {
-                Logic::Script(ScriptLogic { name, source: source.into(), env: secret })
-            }
+            LogicSpec::Script { name, source, restart_dialogs } => Logic::Script(ScriptLogic {
+                name,
+                source: source.into(),
+                env: secret,
+                restart_dialogs,
+            }),
             LogicSpec::Connector { peer, url, deadline_ms, attempts_max } => {
                 Logic::Connector(Box::new(ConnectorLogic {
                     peer,

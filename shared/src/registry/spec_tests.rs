@@ -113,6 +113,7 @@ fn a_bot_comes_back_with_its_secret_given_apart() {
         name: "bot.js".to_owned(),
         source: "say(\"\u{e4}\")\n".into(),
         env: Some(r#"{"K":"b0t"}"#.into()),
+        restart_dialogs: true,
     };
     let connectors = peers().into_iter().map(|peer| {
         let url = Url::parse("https://peer.test/v1").unwrap();

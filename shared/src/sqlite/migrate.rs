@@ -11,6 +11,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../store/sqlite/migrations/0003.sql"),
     include_str!("../store/sqlite/migrations/0004.sql"),
     include_str!("../store/sqlite/migrations/0005.sql"),
+    include_str!("../store/sqlite/migrations/0006.sql"),
 ];
 
 /// Whoever has the folder is alone: doorbells that were rung and claims that were made are a dead process's.

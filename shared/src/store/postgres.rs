@@ -29,6 +29,7 @@ mod registry;
 mod replay;
 mod reseal;
 mod rows;
+mod scripts;
 mod settle;
 mod sweep;
 mod tally;

@@ -16,6 +16,7 @@ mod registry;
 mod replay;
 mod reseal;
 mod rows;
+mod scripts;
 mod settle;
 mod sweep;
 mod tally;

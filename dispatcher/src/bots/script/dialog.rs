@@ -4,6 +4,7 @@
 use script::job::{Kind, Message, Outcome, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use shared::registry::ScriptLogic;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::heard;
@@ -28,7 +29,7 @@ impl Dialog {
     /// journal of another version of the script is dropped: the script begins anew with this message.
     pub(super) fn open(turn: &TurnContext, source: &str) -> Self {
         let session = turn.session();
-        let script = format!("{:016x}", xxh3_64(source.as_bytes()));
+        let script = ScriptLogic::version(source);
         let kept = session.dialog.and_then(|kept| serde_json::from_value::<Self>(*kept).ok());
         match kept.filter(|kept| kept.script == script).and_then(|kept| kept.answered(turn)) {
             Some(dialog) => dialog,
@@ -57,6 +58,11 @@ impl Dialog {
     pub(super) fn to_value(&self) -> Value {
         serde_json::to_value(self).expect("invariant: maps of strings are JSON")
     }
+}
+
+/// The script that an open dialog began with, where that is not this one.
+pub(super) fn began_with<'a>(dialog: &'a Value, source: &str) -> Option<&'a str> {
+    dialog["script"].as_str().filter(|version| *version != ScriptLogic::version(source))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]

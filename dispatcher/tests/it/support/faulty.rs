@@ -10,7 +10,7 @@ use bytes::Bytes;
 use shared::clock::Clock;
 use shared::domain::channel::{ChannelAction, ChannelState};
 use shared::domain::delivery::{Delivery, Place};
-use shared::domain::ids::{ChannelId, ConversationId, ConversationKey, TurnId};
+use shared::domain::ids::{BotId, ChannelId, ConversationId, ConversationKey, TurnId};
 use shared::domain::wider::{Kept, Scope};
 use shared::entropy::Entropy;
 use shared::registry::control::ControlStore;
@@ -52,6 +52,7 @@ struct Faults {
     calls_away: AtomicUsize,
     strays: Mutex<Vec<(Bytes, String)>>,
     details: Mutex<HashMap<TurnId, String>>,
+    heard: Mutex<Option<Registry>>,
 }
 
 impl<S: Store> Faulty<S> {
@@ -64,6 +65,7 @@ impl<S: Store> Faulty<S> {
             calls_away: AtomicUsize::new(0),
             strays: Mutex::default(),
             details: Mutex::default(),
+            heard: Mutex::default(),
         };
         Self { store, faults: Arc::new(faults) }
     }
@@ -76,6 +78,20 @@ impl<S: Store> Faulty<S> {
     /// Without faults.
     pub(crate) fn store(&self) -> &S {
         &self.store
+    }
+
+    /// Processes that start from now on have heard of this, and of nothing later.
+    pub(crate) fn hear(&self, registry: Registry) {
+        *self.faults.heard.lock().unwrap() = Some(registry);
+    }
+
+    /// The registry as a process that starts has heard of it.
+    pub(crate) async fn heard(&self) -> Registry {
+        let heard = self.faults.heard.lock().unwrap().clone();
+        match heard {
+            Some(registry) => registry,
+            None => self.store.registry().await.unwrap(),
+        }
     }
 
     /// From now on commits meet what the script says of them and their number, counted from 0.
@@ -266,6 +282,15 @@ impl<S: Store> RegistryStore for Faulty<S> {
         action: ChannelAction,
     ) -> impl Future<Output = Result<ChannelState, RegistryError>> + Send {
         self.store.act(channel, action)
+    }
+
+    async fn replaced_script(
+        &self,
+        bot: &BotId,
+        version: &str,
+    ) -> Result<Option<String>, StoreError> {
+        self.there()?;
+        self.store.replaced_script(bot, version).await
     }
 }
 

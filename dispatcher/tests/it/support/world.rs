@@ -32,7 +32,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::faulty::Faulty;
-use super::{SOON, until};
+use super::{SOON, a_turn_id, until};
 use testkit::pair::{Embedded, Pair};
 
 const CLIENT: &str = "cs-00000000-0000-5000-8000-000000000001";
@@ -173,7 +173,7 @@ impl<P: Pair> World<P> {
             "customData": {"userToken": "t0ken"},
         });
         Turn {
-            id: TurnId::new(Entropy::Real.uuid_v7(Clock::Real.unix_ms())),
+            id: a_turn_id(),
             client: ClientId::from(CLIENT),
             channel: if mode == Mode::Sync { &self.sync } else { &self.asynchronous }.clone(),
             bot: self.bot.clone(),
@@ -324,7 +324,7 @@ impl<P: Pair> World<P> {
         let ground = Ground {
             broker,
             store: self.store.over(store),
-            registry: Cache::load(self.store.store()).await.unwrap(),
+            registry: Cache::new(self.store.heard().await),
             keys: self.keys.clone(),
             clock: Clock::Real,
             entropy: Entropy::Real,

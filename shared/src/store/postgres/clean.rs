@@ -9,6 +9,7 @@ use super::migrate::SCHEMA_LOCK;
 use super::partitions;
 use super::pool::Held;
 use super::rows::as_micros;
+use crate::registry::ScriptLogic;
 use crate::registry::control::AUDIT_KEPT;
 use crate::store::{Cleaned, Retention, StoreError};
 
@@ -83,6 +84,7 @@ const ERASURES: &str = aged!("erasure", "erased_at");
 const RECORDS: &str = aged!("record", "expires_at");
 const WIDER: &str = aged!("wider_context", "expires_at");
 const AUDIT: &str = aged!("audit", "at");
+const SCRIPTS: &str = aged!("script_version", "replaced_at");
 const REPLAYS: &str = aged!("replay", "ended_at");
 
 /// One round. Each table is a transaction of its own, so that locks are held briefly.
@@ -106,6 +108,7 @@ pub(super) async fn clean(client: &mut Held, retention: Retention) -> Result<Cle
         (RECORDS, Duration::ZERO),
         (WIDER, Duration::ZERO),
         (AUDIT, AUDIT_KEPT),
+        (SCRIPTS, ScriptLogic::KEPT),
         (REPLAYS, retention.parked),
     ];
     for (sql, kept) in plain {

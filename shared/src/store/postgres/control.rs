@@ -6,7 +6,7 @@ use tokio_postgres::{IsolationLevel, Row, Transaction};
 use super::pool::{DEADLINE, Held};
 use super::registry::{SealedApp, add_channel_in, maybe, read_in, settle, spot, to_text};
 use super::rows::as_micros;
-use super::{Postgres, within};
+use super::{Postgres, scripts, within};
 use crate::domain::ids::ChannelId;
 use crate::registry::control::{
     Audit, Audited, Change, ChangeError, Control, ControlStore, Kind, Record, Resealed, Write,
@@ -179,7 +179,10 @@ async fn one(to: &Transaction<'_>, vault: &Vault, write: &Write) -> Result<(), R
         }
         Write::Channel { channel, enable } => set_channel(to, vault, channel, *enable).await?,
         Write::RemoveApp(id) => remove(to, "delete from app where id = $1", id.as_str()).await?,
-        Write::RemoveBot(id) => remove(to, "delete from bot where id = $1", id.as_str()).await?,
+        Write::RemoveBot(id) => {
+            remove(to, "delete from bot where id = $1", id.as_str()).await?;
+            scripts::forget(to, id).await?;
+        }
         Write::RemoveChannel(id) => {
             remove(to, "delete from channel where id = $1", id.as_str()).await?;
         }
@@ -208,6 +211,7 @@ async fn put_app(to: &Transaction<'_>, vault: &Vault, app: &App) -> Result<(), R
 }
 
 async fn put_bot(to: &Transaction<'_>, vault: &Vault, bot: &Bot) -> Result<(), RegistryError> {
+    scripts::keep(to, bot).await?;
     let (id, spec) = (bot.id.as_str(), to_text(&BotSpec::of(bot))?);
     let authorization = BotSpec::secret(bot)
         .map(|secret| vault.seal(spot("bot", id, "http_authorization"), secret));

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i32, &str)] = &[
     (4, include_str!("migrations/0004.sql")),
     (5, include_str!("migrations/0005.sql")),
     (6, include_str!("migrations/0006.sql")),
+    (7, include_str!("migrations/0007.sql")),
 ];
 
 /// Which schema a database has, and which one this release brings. Migrations only add what the release

@@ -5,9 +5,9 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row, Transaction};
 
 use super::pool::{DEADLINE, Held};
-use super::{Postgres, within};
+use super::{Postgres, scripts, within};
 use crate::domain::channel::{ChannelAction, ChannelState};
-use crate::domain::ids::ChannelId;
+use crate::domain::ids::{BotId, ChannelId};
 use crate::registry::spec::{BotSpec, ChannelSpec, EndpointState, RulesSpec};
 use crate::registry::{
     Algorithm, App, Bot, Channel, PreviousSecret, Registry, RegistryError, RegistryStore,
@@ -94,6 +94,14 @@ impl RegistryStore for Postgres {
             settle(held, result)
         })
         .await
+    }
+
+    async fn replaced_script(
+        &self,
+        bot: &BotId,
+        version: &str,
+    ) -> Result<Option<String>, StoreError> {
+        scripts::find(self, bot, version).await
     }
 }
 

@@ -8,6 +8,7 @@ use super::rows::{self, millis};
 use super::wider;
 use super::{Sqlite, erase};
 use crate::domain::ids::{ChannelId, ConversationId, ConversationKey, UserId};
+use crate::registry::ScriptLogic;
 use crate::registry::control::AUDIT_KEPT;
 use crate::store::{Cleaned, Retention, StoreError, Upkeep};
 
@@ -41,6 +42,8 @@ const WIDER: &str = "delete from wider_context where (scope, key) in (
     select scope, key from wider_context where expires_at < ?1 order by expires_at limit ?2)";
 const AUDIT: &str =
     "delete from audit where id in (select id from audit where at < ?1 order by at limit ?2)";
+const SCRIPTS: &str = "delete from script_version where (bot_id, version) in (
+    select bot_id, version from script_version where replaced_at < ?1 order by replaced_at limit ?2)";
 const REPLAYS: &str = "delete from replay where id in (
     select id from replay where ended_at < ?1 order by ended_at limit ?2)";
 /// A conversation goes with its deliveries when all of them came home.
@@ -77,6 +80,7 @@ impl Upkeep for Sqlite {
             (RECORDS, now),
             (WIDER, now),
             (AUDIT, before(AUDIT_KEPT)),
+            (SCRIPTS, before(ScriptLogic::KEPT)),
             (REPLAYS, before(retention.parked)),
         ];
         for (sql, oldest) in aged {

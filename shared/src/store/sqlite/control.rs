@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::Sqlite;
 use super::registry::{Decided, add_channel, maybe, put_app, read, spot, to_text, unwritable};
 use super::rows::millis;
+use super::{Sqlite, scripts};
 use crate::domain::ids::ChannelId;
 use crate::registry::control::{
     Audit, Audited, Change, ChangeError, Control, ControlStore, Kind, Record, Resealed, Write,
@@ -162,7 +162,10 @@ fn one(to: &Connection, vault: &Vault, now: i64, write: &Write) -> rusqlite::Res
         }
         Write::Channel { channel, enable } => set_channel(to, vault, channel, *enable),
         Write::RemoveApp(id) => remove(to, "delete from app where id = ?1", id.as_str()),
-        Write::RemoveBot(id) => remove(to, "delete from bot where id = ?1", id.as_str()),
+        Write::RemoveBot(id) => {
+            remove(to, "delete from bot where id = ?1", id.as_str())?;
+            scripts::forget(to, id)
+        }
         Write::RemoveChannel(id) => remove(to, "delete from channel where id = ?1", id.as_str()),
         Write::Record { record, expires } => {
             let place = format!("{}/{}", record.kind.as_str(), record.id);
@@ -180,6 +183,7 @@ fn one(to: &Connection, vault: &Vault, now: i64, write: &Write) -> rusqlite::Res
 }
 
 fn put_bot(to: &Connection, vault: &Vault, bot: &Bot, now: i64) -> rusqlite::Result<()> {
+    scripts::keep(to, bot, now)?;
     let id = bot.id.as_str();
     let spec = to_text(&BotSpec::of(bot)).map_err(unwritable)?;
     let authorization =

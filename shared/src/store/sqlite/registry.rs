@@ -3,13 +3,14 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use secrecy::SecretString;
 
-use super::Sqlite;
+use super::{Sqlite, scripts};
 use crate::domain::channel::{ChannelAction, ChannelState};
-use crate::domain::ids::ChannelId;
+use crate::domain::ids::{BotId, ChannelId};
 use crate::registry::spec::{BotSpec, ChannelSpec, EndpointState, RulesSpec};
 use crate::registry::{
     Algorithm, App, Bot, Channel, PreviousSecret, Registry, RegistryError, RegistryStore,
 };
+use crate::store::StoreError;
 use crate::vault::{Spot, Vault};
 
 const APPS: &str = "select id, name, algorithm, secret, previous, previous_until, rules from app";
@@ -84,6 +85,14 @@ impl RegistryStore for Sqlite {
             act(c, &id, action)
         };
         self.write(act).await?.map_err(RegistryError::Invalid)
+    }
+
+    async fn replaced_script(
+        &self,
+        bot: &BotId,
+        version: &str,
+    ) -> Result<Option<String>, StoreError> {
+        scripts::find(self, bot, version).await
     }
 }
 

@@ -11,8 +11,10 @@ use shared::entropy::Entropy;
 use shared::registry::control::{
     Audit, Change, ChangeError, ControlStore as _, Kind, Record, Resealed, Write,
 };
-use shared::registry::{Algorithm, PreviousSecret, RegistryStore as _, TokenRules};
-use shared::store::Upkeep as _;
+use shared::registry::{
+    Algorithm, Bot, Logic, PreviousSecret, RegistryStore as _, ScriptLogic, TokenRules,
+};
+use shared::store::{Retention, Upkeep as _};
 use shared::vault::Vault;
 use tokio::task::JoinSet;
 
@@ -29,6 +31,7 @@ conformance! {
     records_come_back_and_history_by_the_page,
     records_go_when_their_time_is_over_and_are_cleaned,
     the_audit_log_is_read_newest_first_and_by_subject,
+    a_script_that_is_replaced_is_kept_for_a_time_and_so_many_of_a_bot,
     sealed_parts_of_records_are_nowhere_in_the_clear,
     a_new_vault_key_takes_over_from_the_old_one_page_by_page,
 }
@@ -148,6 +151,54 @@ async fn every_change_of_the_registry_moves_the_counter<H: Harness>(h: H) {
     world.s.act(&channel.id, Approve).await.unwrap();
     assert!(moved().await, "an action");
     assert!(!moved().await, "nothing");
+}
+
+async fn a_script_that_is_replaced_is_kept_for_a_time_and_so_many_of_a_bot<H: Harness>(h: H) {
+    let world = World::new(h).await;
+    let mut bot = echo(&BotId::from(id("st-")));
+    let mut put = async |source: &str| {
+        let (name, source) = ("bot.js".to_owned(), source.into());
+        bot.logic = Logic::Script(ScriptLogic { name, source, env: None, restart_dialogs: false });
+        world.change(vec![Write::Bot(Box::new(bot.clone()))]).await;
+        bot.clone()
+    };
+    let kept = async |bot: &BotId, source: &str| {
+        let version = ScriptLogic::version(source);
+        world.s.replaced_script(bot, &version).await.unwrap().is_some()
+    };
+    let first = put("say(1)").await;
+    let renamed = Bot { name: "a new name".to_owned(), ..first.clone() };
+    world.change(vec![Write::Bot(Box::new(renamed))]).await;
+    assert!(!kept(&first.id, "say(1)").await, "it is the bot's still");
+    put("say(2)").await;
+    assert_eq!(
+        world.s.replaced_script(&first.id, &ScriptLogic::version("say(1)")).await.unwrap(),
+        Some("say(1)".to_owned())
+    );
+    assert!(!kept(&world.bot, "say(1)").await, "of another bot");
+    // What was kept once and came back is as new.
+    world.h.pass(days(20)).await;
+    put("say(1)").await;
+    put("say(2)").await;
+    world.h.pass(days(20)).await;
+    world.s.clean(Retention::default()).await.unwrap();
+    assert!(kept(&first.id, "say(1)").await && kept(&first.id, "say(2)").await);
+    world.h.pass(days(11)).await;
+    assert!(!kept(&first.id, "say(1)").await, "31 days later");
+    let rows = async || world.h.rows().await["script_version"];
+    assert_eq!(rows().await, 2);
+    world.s.clean(Retention::default()).await.unwrap();
+    assert_eq!(rows().await, 0);
+    for n in 3..30 {
+        put(&format!("say({n})")).await;
+    }
+    assert_eq!(rows().await, i64::from(ScriptLogic::KEPT_MAX));
+    assert!(kept(&first.id, "say(28)").await && !kept(&first.id, "say(3)").await);
+    let echo = Bot { logic: Logic::Echo, ..first.clone() };
+    world.change(vec![Write::Bot(Box::new(echo))]).await;
+    assert!(kept(&first.id, "say(29)").await);
+    world.change(vec![Write::RemoveBot(first.id.clone())]).await;
+    assert_eq!(rows().await, 0);
 }
 
 async fn a_channel_is_replaced_but_for_its_bot_ordinal_and_mark<H: Harness>(h: H) {

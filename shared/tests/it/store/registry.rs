@@ -78,7 +78,8 @@ async fn bots_come_back_with_their_logic<H: Harness>(h: H) {
     };
     let script = |env: Option<&str>| {
         let (name, source) = ("bot.js".to_owned(), "say('ä – \\u0000')\n".into());
-        Logic::Script(ScriptLogic { name, source, env: env.map(Into::into) })
+        let (env, restart_dialogs) = (env.map(Into::into), env.is_none());
+        Logic::Script(ScriptLogic { name, source, env, restart_dialogs })
     };
     let (plain, secret) = (script(None), script(Some(r#"{"KEY":"THE-BOTS-VALUE"}"#)));
     for logic in [Logic::Echo, http(None), http(Some("Bearer THE-BOTS-TOKEN")), plain, secret] {
