@@ -78,9 +78,9 @@ class Pod:
         done = subprocess.run(["podman", "logs", self.engine_name], capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
 
-    def execute(self, *arguments):
-        """As `kubectl exec` does."""
-        return sh("podman", "exec", self.engine_name, "/switchhook", *arguments)
+    def execute(self, *arguments, given=""):
+        """As `kubectl exec --stdin` does."""
+        return sh("podman", "exec", "--interactive", self.engine_name, "/switchhook", *arguments, input=given)
 
     def port(self, name):
         return next(port["containerPort"] for port in self.container["ports"] if port["name"] == name)

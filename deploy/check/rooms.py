@@ -11,6 +11,7 @@ import time
 import engines
 import pods
 import render
+import scripts
 import speakers
 
 REPLICAS = 2
@@ -143,6 +144,7 @@ def run(check):
     check.tell("user, capabilities, seccomp, read-only root and limits of memory are the manifests'; too little memory kills")
     receiver = speakers.Receiver(pods.BRIDGE)
     app, paths = registered(rooms["ingress"], receiver)
+    check.tell(scripts.check(rooms, app, check.hub, check.work))
     load = speakers.Speakers(rooms["ingress"].addresses, app, paths, EACH)
     more(load, receiver)
     rolled(check, rooms)

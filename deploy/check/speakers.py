@@ -21,6 +21,25 @@ def token(app):
     return (head + b"." + part(hmac.digest(app["client_secret"].encode(), head, "sha256"))).decode()
 
 
+def post(host, app, path, user, text):
+    """One message of a user, with a token and a key of its own: status and body, 0 when nobody answers."""
+    connection = http.client.HTTPConnection(host, 8080, timeout=30)
+    headers = {
+        "authorization": f"Bearer {token(app)}",
+        "content-type": "application/json",
+        "idempotency-key": f"{user}-{text}",
+    }
+    body = json.dumps({"message": {"text": text}, "from": {"id": user}})
+    try:
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except OSError as error:
+        return 0, repr(error)
+    finally:
+        connection.close()
+
+
 class Receiver(http.server.ThreadingHTTPServer):
     """Writes down every POST before it answers 204."""
 
@@ -88,21 +107,7 @@ class Speakers:
 
     def post(self, path, user, text):
         hosts = self.hosts()
-        connection = http.client.HTTPConnection(hosts[next(self.turn) % len(hosts)], 8080, timeout=30)
-        headers = {
-            "authorization": f"Bearer {token(self.app)}",
-            "content-type": "application/json",
-            "idempotency-key": f"{user}-{text}",
-        }
-        body = json.dumps({"message": {"text": text}, "from": {"id": user}})
-        try:
-            connection.request("POST", path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        except OSError as error:
-            return 0, repr(error)
-        finally:
-            connection.close()
+        return post(hosts[next(self.turn) % len(hosts)], self.app, path, user, text)
 
     def said(self):
         return sum(list(self.accepted.values()))
