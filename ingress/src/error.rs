@@ -29,6 +29,8 @@ const LATER: Duration = Duration::from_secs(2);
 pub(crate) enum Version {
     V1,
     V2,
+    /// Bots that call, not clients: they read errors of another shape.
+    BotFramework,
 }
 
 #[derive(Serialize)]
@@ -43,6 +45,17 @@ struct Errors<'a> {
     poll_id: Option<String>,
     #[serde(rename = "pollUrl", skip_serializing_if = "Option::is_none")]
     poll_url: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct BotFrameworkError<'a> {
+    error: CodeAndMessage<'a>,
+}
+
+#[derive(Serialize)]
+struct CodeAndMessage<'a> {
+    code: &'a str,
+    message: &'a str,
 }
 
 #[derive(Serialize)]
@@ -67,22 +80,12 @@ pub(crate) fn ok(body: Bytes, turn: Option<TurnId>) -> Response<Body> {
 /// The answer to a refused request. `trace` is the refusal's id.
 pub(crate) fn refuse(refusal: &Refusal, version: Version, trace: &str) -> Response<Body> {
     let status = status(refusal);
-    let msg = message(refusal);
-    // A spent or unknown poll id has neither version nor trace (protocol §2.3).
-    let bare = *refusal == Refusal::NoData;
     let (turn, poll_url) = match refusal {
         Refusal::TimedOut { turn, poll_url } => (Some(*turn), Some(poll_url.as_str())),
         Refusal::Unknown(turn) => (Some(*turn), None),
         _ => (None, None),
     };
-    let body = Errors {
-        messages: [Message { msg: &msg, code: status.as_u16() }],
-        version: (!bare).then_some(if version == Version::V1 { "v1" } else { "v2" }),
-        trace: (!bare).then_some(trace),
-        poll_id: poll_url.and(turn).map(|turn| turn.to_string()),
-        poll_url,
-    };
-    let body = serde_json::to_vec(&body).expect("invariant: strings and numbers are JSON");
+    let body = body(refusal, version, trace, (turn, poll_url));
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
@@ -108,9 +111,41 @@ pub(crate) fn refuse(refusal: &Refusal, version: Version, trace: &str) -> Respon
     response
 }
 
+fn body(
+    refusal: &Refusal,
+    version: Version,
+    trace: &str,
+    (turn, poll_url): (Option<TurnId>, Option<&str>),
+) -> Vec<u8> {
+    let msg = message(refusal);
+    let version = match version {
+        Version::V1 => "v1",
+        Version::V2 => "v2",
+        Version::BotFramework => {
+            let code = match refusal {
+                Refusal::NoPath | Refusal::NoTicket => "not_found",
+                other => other.reason(),
+            };
+            let error = CodeAndMessage { code, message: &msg };
+            let body = serde_json::to_vec(&BotFrameworkError { error });
+            return body.expect("invariant: strings are JSON");
+        }
+    };
+    // A spent or unknown poll id has neither version nor trace (protocol §2.3).
+    let bare = *refusal == Refusal::NoData;
+    let body = Errors {
+        messages: [Message { msg: &msg, code: status(refusal).as_u16() }],
+        version: (!bare).then_some(version),
+        trace: (!bare).then_some(trace),
+        poll_id: poll_url.and(turn).map(|turn| turn.to_string()),
+        poll_url,
+    };
+    serde_json::to_vec(&body).expect("invariant: strings and numbers are JSON")
+}
+
 fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::NoPath => StatusCode::NOT_FOUND,
+        Refusal::NoPath | Refusal::NoTicket => StatusCode::NOT_FOUND,
         Refusal::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::Framing(_)
         | Refusal::BodyBroken
@@ -135,7 +170,7 @@ fn status(refusal: &Refusal) -> StatusCode {
 
 fn message(refusal: &Refusal) -> std::borrow::Cow<'static, str> {
     match refusal {
-        Refusal::NoPath => "Not found".into(),
+        Refusal::NoPath | Refusal::NoTicket => "Not found".into(),
         Refusal::Method(_) => "Method not allowed".into(),
         Refusal::Framing(why) => format!("Bad request: {why}").into(),
         Refusal::Unauthenticated => "Invalid Access token".into(),

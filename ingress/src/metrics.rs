@@ -79,17 +79,19 @@ pub(crate) enum Route {
     Hook,
     Instance,
     Poll,
+    Activity,
     Other,
 }
 
 impl Route {
-    const ALL: [Self; 4] = [Self::Hook, Self::Instance, Self::Poll, Self::Other];
+    const ALL: [Self; 5] = [Self::Hook, Self::Instance, Self::Poll, Self::Activity, Self::Other];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Hook => "hook",
             Self::Instance => "instance",
             Self::Poll => "poll",
+            Self::Activity => "activity",
             Self::Other => "other",
         }
     }

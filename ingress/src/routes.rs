@@ -1,5 +1,6 @@
 //! From a request to its answer: which route, and what every answer has in common.
 
+mod activity;
 mod body;
 mod door;
 mod hook;
@@ -38,6 +39,11 @@ enum Target {
         instance: Option<ChannelId>,
         turn: Option<TurnId>,
     },
+    /// What a bot of the Bot Framework calls, and what of it follows the conversation.
+    Activity {
+        ticket: String,
+        below: Vec<String>,
+    },
     Nothing,
 }
 
@@ -61,6 +67,10 @@ fn target(path: &str) -> Target {
         ["chatbot", "v2", "webhook", bot, "hookInstance", instance, "poll", turn] => {
             poll(bot, Some(instance), turn)
         }
+        ["bot-framework", ticket, "v3", "conversations", _, ref below @ ..] => Target::Activity {
+            ticket: ticket.to_owned(),
+            below: below.iter().map(|&part| part.to_owned()).collect(),
+        },
         _ => Target::Nothing,
     }
 }
@@ -71,6 +81,7 @@ impl Target {
             Self::Hook { instance: None, .. } => Route::Hook,
             Self::Hook { .. } => Route::Instance,
             Self::Poll { .. } => Route::Poll,
+            Self::Activity { .. } => Route::Activity,
             Self::Nothing => Route::Other,
         }
     }
@@ -90,7 +101,11 @@ pub(crate) async fn answer<B: Broker, S: Store>(
         Ok(()) => go(&room, peer, target, &head, &mut incoming).await,
         Err(why) => Err(Refusal::Framing(why)),
     };
-    let version = if route == Route::Poll { Version::V2 } else { Version::V1 };
+    let version = match route {
+        Route::Poll => Version::V2,
+        Route::Activity => Version::BotFramework,
+        Route::Hook | Route::Instance | Route::Other => Version::V1,
+    };
     let response = match answer {
         Ok(response) => response,
         Err(refusal) => {
@@ -121,6 +136,9 @@ async fn go<B: Broker, S: Store>(
         }
         Target::Poll { bot, instance, turn } if head.method == Method::GET => {
             poll::answer(room, peer, (bot, instance), turn, &head.headers).await
+        }
+        Target::Activity { ticket, below } => {
+            activity::answer(room, &ticket, &below, head, incoming).await
         }
         Target::Nothing => Err(Refusal::NoPath),
         Target::Hook { .. } => Err(Refusal::Method("POST")),
@@ -158,6 +176,10 @@ mod tests {
         let turn = TurnId::parse("0190a0b0c0d0e0f00102030405060708");
         let (bot, none) = (BotId::from("st-1"), None::<ChannelId>);
         let poll = |instance, turn| Target::Poll { bot: bot.clone(), instance, turn };
+        let activity = |below: &[&str]| Target::Activity {
+            ticket: "t".to_owned(),
+            below: below.iter().map(|&part| part.to_owned()).collect(),
+        };
         for (path, expected) in [
             ("/chatbot/hooks/st-1", Target::Hook { bot: bot.clone(), instance: None }),
             (
@@ -184,6 +206,14 @@ mod tests {
             ("/a/chatbot/hooks/st-1", Target::Nothing),
             ("/chatbot/hooks/st-1/hookInstance/ivrInst-1/more", Target::Nothing),
             ("/CHATBOT/hooks/st-1", Target::Nothing),
+            (
+                "/bot-framework/t/v3/conversations/c%2F1/activities/a",
+                activity(&["activities", "a"]),
+            ),
+            ("/bot-framework/t/v3/conversations/c", activity(&[])),
+            ("/bot-framework/t/v3/conversations", Target::Nothing),
+            ("/bot-framework/t/v3/conversations//activities", Target::Nothing),
+            ("/bot-framework/v3/conversations/c/activities", Target::Nothing),
         ] {
             assert_eq!(target(path), expected, "{path}");
         }

@@ -13,6 +13,7 @@
 //! 7. Nothing of a user travels outside the body.
 
 pub mod embedded;
+mod mailbox;
 pub mod rabbitmq;
 
 use std::future::Future;
@@ -114,6 +115,10 @@ pub trait Broker: Clone + Send + Sync + 'static {
 
     /// Takes this process's replies; `None` when they were taken before.
     fn replies(&self) -> Option<mpsc::Receiver<Bytes>>;
+
+    /// Takes what bots say by calls of their own (`wire::activity`), which comes to the same address;
+    /// `None` when it was taken before.
+    fn activities(&self) -> Option<mpsc::Receiver<Bytes>>;
 
     /// Sends a reply. Best effort: it may be lost, and an unknown address is no error. Waits for
     /// nothing but room in a bounded buffer.

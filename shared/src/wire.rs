@@ -2,6 +2,7 @@
 //!
 //! PURE: bytes in, values out, and back.
 
+pub mod activity;
 pub mod clean;
 pub mod envelope;
 pub mod jobs;

@@ -167,6 +167,11 @@ impl Broker for SimBroker {
         self.replies.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// No bot of the simulation makes calls.
+    fn activities(&self) -> Option<mpsc::Receiver<Bytes>> {
+        None
+    }
+
     async fn reply(&self, to: &ReplyAddress, body: Bytes) {
         self.world.travel(self.process).await;
         let mut state = self.world.lock();

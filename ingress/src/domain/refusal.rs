@@ -10,6 +10,8 @@ use shared::domain::ids::TurnId;
 pub(crate) enum Refusal {
     /// No such path.
     NoPath,
+    /// A bot's call with a ticket that is not ours or has expired; the same for all reasons.
+    NoTicket,
     /// The path does not take this method, but this one.
     Method(&'static str),
     /// The request's framing can be read in two ways, or its target is not plain.
@@ -92,6 +94,7 @@ impl Refusal {
     pub(crate) const fn reason(&self) -> &'static str {
         match self {
             Self::NoPath => "no_path",
+            Self::NoTicket => "no_ticket",
             Self::Method(_) => "method",
             Self::Framing(_) => "framing",
             Self::Unauthenticated => "unauthenticated",

@@ -132,7 +132,7 @@ fn under_way<'r, B: Broker, S: Store>(
 }
 
 /// Room for the body, until its request is answered.
-fn memory<'r, B, S>(
+pub(super) fn memory<'r, B, S>(
     room: &'r Room<B, S>,
     incoming: &Incoming,
 ) -> Result<SemaphorePermit<'r>, Refusal> {

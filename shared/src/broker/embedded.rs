@@ -13,7 +13,7 @@ mod publish;
 mod slot;
 
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::mailbox::Mailbox;
 use super::{Broker, ConsumerLost, Health, PublishError, ReplyAddress};
 use crate::domain::ids::TurnId;
 use crate::sqlite::{Database, OpenError};
@@ -84,8 +85,7 @@ struct Shared {
     acks: Arc<Acks>,
     health: watch::Sender<Health>,
     address: watch::Sender<Option<ReplyAddress>>,
-    replies: Mutex<Option<mpsc::Receiver<Bytes>>>,
-    replies_tx: mpsc::Sender<Bytes>,
+    mailbox: Mailbox,
     announcements: broadcast::Sender<Bytes>,
     closed: CancellationToken,
     tasks: TaskTracker,
@@ -115,7 +115,6 @@ impl EmbeddedBroker {
             .map(|(queue, partition)| Arc::new(Slot::new(queue, partition, limits, &cached)))
             .collect();
         let dead = Arc::new(Slot::new(Queue::Turns, Partition(u16::MAX), limits, &cached));
-        let (replies_tx, replies) = mpsc::channel(REPLIES_MAX);
         let address = format!("embedded.{}.{}", std::process::id(), database.clock().unix_ms());
         let shared = Shared {
             database: database.clone(),
@@ -125,8 +124,7 @@ impl EmbeddedBroker {
             acks,
             health: watch::Sender::new(Health::Up),
             address: watch::Sender::new(Some(ReplyAddress(address))),
-            replies: Mutex::new(Some(replies)),
-            replies_tx,
+            mailbox: Mailbox::new(REPLIES_MAX),
             announcements: broadcast::Sender::new(ANNOUNCEMENTS_MAX),
             closed: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -249,13 +247,17 @@ impl Broker for EmbeddedBroker {
     }
 
     fn replies(&self) -> Option<mpsc::Receiver<Bytes>> {
-        self.0.replies.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.mailbox.replies.take()
+    }
+
+    fn activities(&self) -> Option<mpsc::Receiver<Bytes>> {
+        self.0.mailbox.activities.take()
     }
 
     async fn reply(&self, to: &ReplyAddress, body: Bytes) {
         let ours = self.0.address.borrow().as_ref() == Some(to);
         if ours
-            && self.0.replies_tx.send_timeout(body, REPLY_WAIT).await.is_err()
+            && self.0.mailbox.slot(&body).send_timeout(body, REPLY_WAIT).await.is_err()
             && !self.0.closed.is_cancelled()
         {
             tracing::debug!("a reply found no room and was dropped");

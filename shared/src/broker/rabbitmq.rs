@@ -37,6 +37,7 @@ pub use consumer::{Acker, Consumer};
 pub use metrics::Metrics;
 pub use probe::{Depth, Probe, depths, probe, remove, unbind};
 
+use super::mailbox::Mailbox;
 use super::{Broker, ConsumerLost, Health, PublishError, ReplyAddress};
 use crate::domain::ids::TurnId;
 use crate::entropy::Entropy;
@@ -115,8 +116,7 @@ struct Shared {
     consuming: watch::Sender<Option<Arc<Link>>>,
     couriers: ArcSwapOption<replies::Couriers>,
     reply_address: watch::Sender<Option<ReplyAddress>>,
-    replies_tx: mpsc::Sender<Bytes>,
-    replies_rx: Mutex<Option<mpsc::Receiver<Bytes>>>,
+    mailbox: Mailbox,
     announcements: broadcast::Sender<Bytes>,
     health: watch::Sender<Health>,
     balances: AtomicBool,
@@ -144,7 +144,6 @@ impl RabbitMq {
         metrics: Metrics,
     ) -> Result<Self, ConfigError> {
         let uris = parse(&config)?;
-        let (replies_tx, replies_rx) = mpsc::channel(REPLIES_MAX);
         let shared = Arc::new(Shared {
             uris,
             names: Names::new(&config.topology),
@@ -158,8 +157,7 @@ impl RabbitMq {
             consuming: watch::Sender::new(None),
             couriers: ArcSwapOption::empty(),
             reply_address: watch::Sender::new(None),
-            replies_tx,
-            replies_rx: Mutex::new(Some(replies_rx)),
+            mailbox: Mailbox::new(REPLIES_MAX),
             announcements: broadcast::Sender::new(ANNOUNCEMENTS_MAX),
             health: watch::Sender::new(Health::Down),
             balances: AtomicBool::new(false),
@@ -217,7 +215,7 @@ impl Shared {
     }
 
     fn take_reply(&self, body: Bytes) {
-        if self.replies_tx.try_send(body).is_err() {
+        if self.mailbox.slot(&body).try_send(body).is_err() {
             self.metrics.dropped(Dropped::Reply);
         }
     }
@@ -279,7 +277,11 @@ impl Broker for RabbitMq {
     }
 
     fn replies(&self) -> Option<mpsc::Receiver<Bytes>> {
-        self.shared.replies_rx.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.shared.mailbox.replies.take()
+    }
+
+    fn activities(&self) -> Option<mpsc::Receiver<Bytes>> {
+        self.shared.mailbox.activities.take()
     }
 
     async fn reply(&self, to: &ReplyAddress, body: Bytes) {

@@ -21,6 +21,14 @@ pub enum Kind {
     Session = 5,
     /// Not on the broker: what a browser keeps of who has signed in there before.
     Device = 6,
+    /// Not on the broker: in the URL that a bot is told to call.
+    Ticket = 7,
+    Activity = 8,
+}
+
+/// Whether an envelope says that it is of this kind, which is not proved before it is opened.
+pub(super) fn says(sealed: &Bytes, kind: Kind) -> bool {
+    sealed.get(1) == Some(&(kind as u8))
 }
 
 /// The keys of an installation: the first seals, all of them open.

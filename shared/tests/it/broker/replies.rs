@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use shared::broker::{Broker, ReplyAddress};
+use shared::wire::envelope::{Keys, Kind};
 use tokio::sync::{broadcast, mpsc};
 
 use super::harness::{Harness, QUIET, SOON, body};
@@ -9,6 +10,7 @@ use super::harness::{Harness, QUIET, SOON, body};
 conformance! {
     Setup::DEFAULT;
     replies_reach_the_process_that_they_are_addressed_to_in_order,
+    what_bots_say_comes_to_the_same_address_and_is_taken_apart,
     a_reply_to_nobody_is_no_error,
     an_announcement_reaches_every_process,
 }
@@ -42,6 +44,23 @@ async fn replies_reach_the_process_that_they_are_addressed_to_in_order<H: Harnes
     assert_eq!(receive(&mut replies).await, body(50), "a process may answer itself");
     if let Some(mut others) = others {
         assert!(others.try_recv().is_err(), "a reply went astray");
+    }
+}
+
+async fn what_bots_say_comes_to_the_same_address_and_is_taken_apart<H: Harness>(h: H) {
+    let (caller, other) = (h.process().await, h.process().await);
+    let mut replies = caller.replies().expect("not taken yet");
+    let mut activities = caller.activities().expect("not taken yet");
+    assert!(caller.activities().is_none(), "taken twice");
+    let keys = Keys::new(&[vec![1; 32]]).unwrap();
+    let sent = |number: u8| keys.seal(Kind::Activity, &[number]);
+    for number in 0..50 {
+        other.reply(&address(&caller), sent(number)).await;
+        other.reply(&address(&caller), body(number.into())).await;
+    }
+    for number in 0..50 {
+        assert_eq!(receive(&mut activities).await, sent(number));
+        assert_eq!(receive(&mut replies).await, body(number.into()));
     }
 }
 
