@@ -1,5 +1,5 @@
-//! Every list that is served, on PostgreSQL with 10,000 bots, 50,000 channels and 200,000 turns. That each
-//! statement finds its rows by an index is shown where the store's own tests are.
+//! Every list that is served, on PostgreSQL with 10,000 bots, 50,000 channels and 200,000 turns, or as many as
+//! are asked for. That each statement finds its rows by an index is shown where the store's own tests are.
 
 use console::api::ROUTES;
 use console::office::actor::Actor;
@@ -70,8 +70,14 @@ async fn sealed(api: &Api<Served>) {
     }
 }
 
+/// Turns of the last day; `SWITCHHOOK_TEST_TURNS` says how many.
+fn turns() -> u64 {
+    const USUAL: u64 = 200_000;
+    std::env::var("SWITCHHOOK_TEST_TURNS").map_or(USUAL, |text| text.parse().unwrap())
+}
+
 /// Copies of rows, with other ids.
-async fn fill(pair: &Served) {
+async fn fill(pair: &Served, turns: u64) {
     let id = "create function pg_temp.of(what text, n int8) returns text language sql immutable as
       $f$ select what || '-' || overlay(md5(what || n)::uuid::text placing '5000-8' from 15 for 6) $f$;";
     let registry = format!(
@@ -109,32 +115,35 @@ async fn fill(pair: &Served) {
         select '0' || md5(n::text), now() - n * interval '1 minute', 'ann', 'channel.change',
                pg_temp.of('ivrInst', n % 1000), detail
           from (select detail from audit where action = 'channel.change' limit 1) a, generate_series(1, 200000) n;";
-    let turns = "
+    let (users, waiting) = (turns / 10, 4_000);
+    let (late, posted) = (turns - waiting, turns / 4);
+    let turns = format!("
       create temp table n as
-        select i, now() - ((200000 - i) * 86400000 / 200000 || ' ms')::interval as at,
-               md5('conversation ' || i % 20000)::uuid as conversation,
+        select i, now() - (({turns} - i) * 86400000 / {turns} || ' ms')::interval as at,
+               md5('conversation ' || i % {users})::uuid as conversation,
                pg_temp.of('ivrInst', case when i % 2 = 0 then 1 else 1 + i % 40 end) as channel
-          from generate_series(0, 199999::int8) i;
+          from generate_series(0, {turns} - 1::int8) i;
       alter table n add column turn uuid;
       update n set turn = (lpad(to_hex((extract(epoch from at) * 1000)::int8), 12, '0')
         || '7' || substr(md5(i::text), 1, 3) || '8' || substr(md5(i::text), 4, 15))::uuid;
       insert into conversation
-        select distinct on (conversation) conversation, channel, 'user ' || i % 20000, i, 1, 1, '', at,
+        select distinct on (conversation) conversation, channel, 'user ' || i % {users}, i, 1, 1, '', at,
                (at at time zone 'UTC')::date from n;
       insert into turn
         select turn, conversation, 'cs-scale', channel, case when i % 50 = 0 then 2 else 1 end, '',
-               convert_to('{\"text\":[\"what was said\"]}', 'UTF8'), null, i % 10, i % 500, at from n;
+               convert_to('{{\"text\":[\"what was said\"]}}', 'UTF8'), null, i % 10, i % 500, at from n;
       insert into delivery
-        select conversation, i, turn, 0, channel, i, convert_to('{\"text\":\"what is sent\"}', 'UTF8'),
-               case when i >= 196000 then 0 when i % 21 = 0 then 2 else 1 end, null, 1, 0, 0, false,
-               i >= 196000, at, at, null, case when i < 196000 then at end from n where i >= 50000;
+        select conversation, i, turn, 0, channel, i, convert_to('{{\"text\":\"what is sent\"}}', 'UTF8'),
+               case when i >= {late} then 0 when i % 21 = 0 then 2 else 1 end, null, 1, 0, 0, false,
+               i >= {late}, at, at, null, case when i < {late} then at end from n where i >= {posted};
       insert into attempt
-        select turn, 0, 1, 200, null, 5, '', at from n where i >= 50000;
+        select turn, 0, 1, 200, null, 5, '', at from n where i >= {posted};
       insert into replay (id, fingerprint, actor, channel_id, from_ms, to_ms, state, ended_at)
         select md5('replay' || i)::uuid, '', 'ann', channel, 0, 1, 1, at from n where i < 1000;
       update registry_revision set revision = revision + 1;
-      analyze;";
-    pair.execute(&[id, &registry, records, turns].concat()).await.unwrap();
+      analyze;"
+    );
+    pair.execute(&[id, &registry, records, &turns].concat()).await.unwrap();
 }
 
 /// Every list of the API by itself, and what narrows it.
@@ -208,7 +217,7 @@ async fn every_list_and_every_page_of_much_is_served_in_time() {
     let api = Api::start(&pair).await;
     furnish(&api).await;
     sealed(&api).await;
-    fill(&pair).await;
+    fill(&pair, turns()).await;
     let ann = Browser::signed_in(&api, "ann").await;
     let some = api.get("/turns?limit=1").await.body["items"][0].clone();
     let [turn, channel] = ["turn_id", "channel_id"].map(|word| some[word].as_str().unwrap());

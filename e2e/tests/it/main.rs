@@ -13,6 +13,7 @@ mod durable;
 mod exchange;
 mod monitoring;
 mod neighbours;
+mod outage;
 mod partitions;
 mod peers;
 mod promises;

@@ -8,6 +8,7 @@ use e2e::endpoint::Script;
 use e2e::history::Post;
 use e2e::load::Line;
 use e2e::rig::{Options, Rig};
+use reqwest::RequestBuilder;
 use serde_json::json;
 use testkit::system::{Process, Shape};
 
@@ -37,15 +38,26 @@ pub(crate) async fn say_with(
     user: usize,
     seq: u32,
 ) -> (u16, String) {
+    let key = format!("{user}-{seq}");
+    send(request(rig, line, token, user, seq).header("idempotency-key", key)).await
+}
+
+/// Says something without a key: status and body.
+pub(crate) async fn say_once(rig: &Rig, line: &Line, user: usize, seq: u32) -> (u16, String) {
+    send(request(rig, line, &line.token().unwrap(), user, seq)).await
+}
+
+fn request(rig: &Rig, line: &Line, token: &str, user: usize, seq: u32) -> RequestBuilder {
     let body =
         json!({"message": {"text": bot::append(seq)}, "from": {"id": format!("user-{user}")}});
     let http = reqwest::Client::builder().no_proxy().timeout(TRY_MAX).build().unwrap();
-    let request = http
-        .post(format!("{}{}", rig.system.hosts()[0], line.path))
+    http.post(format!("{}{}", rig.system.hosts()[0], line.path))
         .bearer_auth(token)
         .header("content-type", "application/json")
-        .header("idempotency-key", format!("{user}-{seq}"))
-        .body(body.to_string());
+        .body(body.to_string())
+}
+
+async fn send(request: RequestBuilder) -> (u16, String) {
     let response = request.send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }
