@@ -1,9 +1,11 @@
 //! Tells every ingress which bots cannot keep up, so that they are refused early.
 //!
 //! A bot is saturated when its oldest turn has waited too long for a permit, or when it holds a fifth
-//! of a partition's prefetch window: then it is about to starve the bots beside it.
+//! of a partition's prefetch window: then it is about to starve the bots beside it. While the store is away
+//! none is: all of them wait for the same, and what is accepted meanwhile is kept.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,9 +28,15 @@ const RENEW_EVERY: Duration = Duration::from_secs(3);
 const HELD_MAX: u32 = PREFETCH as u32 / 5;
 const HELD_CALM: u32 = HELD_MAX / 2;
 
-/// The jobs that each bot holds, by partition. Cheap to clone.
+/// The jobs that each bot holds, by partition, and whether the store is away. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Load(Arc<Mutex<HashMap<(BotId, Partition), u32>>>);
+pub(crate) struct Load(Arc<Loaded>);
+
+#[derive(Debug, Default)]
+struct Loaded {
+    jobs: Mutex<HashMap<(BotId, Partition), u32>>,
+    store_away: AtomicBool,
+}
 
 /// One job of a bot, counted until dropped.
 #[derive(Debug)]
@@ -44,6 +52,11 @@ impl Load {
         Held { load: self.clone(), key }
     }
 
+    /// Whether the last call of the store found none.
+    pub(crate) fn store_is(&self, away: bool) {
+        self.0.store_away.store(away, Ordering::Relaxed);
+    }
+
     /// The most that each bot holds of any one partition.
     fn most(&self) -> HashMap<BotId, u32> {
         let mut most: HashMap<BotId, u32> = HashMap::new();
@@ -55,7 +68,7 @@ impl Load {
     }
 
     fn jobs(&self) -> MutexGuard<'_, HashMap<(BotId, Partition), u32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,6 +137,9 @@ impl<B: Broker> Watch<B> {
 
     /// A bot that was announced stays so until it is calm: half of what made it saturated.
     fn saturated(&self, announced: &HashMap<BotId, Instant>) -> HashSet<BotId> {
+        if self.load.0.store_away.load(Ordering::Relaxed) {
+            return HashSet::new();
+        }
         let is_announced = |bot: &BotId| announced.contains_key(bot);
         let waits = self.permits.waits().into_iter().filter(|(bot, wait)| {
             *wait >= if is_announced(bot) { self.after / 2 } else { self.after }

@@ -256,6 +256,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
 
     /// Waits before the next try at the store.
     async fn wait(&self, failures: u32, run: &Run<Work>) -> Result<(), Halt> {
+        self.load.store_is(true);
         self.unless_closing(run, tokio::time::sleep(self.back_off(failures))).await
     }
 }

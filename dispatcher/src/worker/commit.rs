@@ -53,6 +53,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
             span.text("switchhook.result", self.count(&result));
             drop(span);
+            self.load.store_is(matches!(result, Err(CommitError::Unknown(_))));
             let error = match result {
                 Ok(committed) => return Ok(End::Committed(committed, Box::new(done))),
                 Err(CommitError::Refused(why)) => {

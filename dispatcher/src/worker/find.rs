@@ -75,7 +75,9 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
     pub(super) async fn look(&self, work: &Work, run: &Run<Work>) -> Result<Found, Halt> {
         let mut failures = 0;
         loop {
-            match self.unless_closing(run, self.store.load(&work.key, work.turn.id)).await? {
+            let found = self.unless_closing(run, self.store.load(&work.key, work.turn.id)).await?;
+            self.load.store_is(matches!(found, Err(StoreError::Away(_))));
+            match found {
                 Ok((_, Some(settled))) => return Ok(Found::Settled(settled)),
                 Ok((conversation, None)) => return Ok(Found::Open(conversation)),
                 Err(StoreError::Refused(why)) => return Ok(Found::Refused(why)),

@@ -1,13 +1,16 @@
 //! Bots that cannot keep up are announced, and do not starve others.
 
+use std::time::Duration;
+
 use shared::broker::Broker as _;
+use shared::domain::outcome::Outcome;
 use shared::domain::turn::Turn;
 use shared::registry::Bot;
 use shared::wire::jobs::Announcement;
 
-use super::support::SOON;
 use super::support::bot::{Do, Scripted};
 use super::support::world::{World, a_bot};
+use super::support::{SOON, until};
 
 /// Waits until a bot is announced as saturated, or no longer so.
 async fn announced(
@@ -53,6 +56,34 @@ async fn a_bot_whose_turns_wait_is_announced_and_withdrawn_and_others_go_on() {
     announced(&mut heard, &world, &slow, false).await;
     world.idle().await;
     drop(dispatcher);
+}
+
+/// What is accepted while the database is away is kept, and no bot is to blame.
+#[tokio::test]
+async fn no_bot_is_announced_while_the_store_is_away() {
+    let world = World::new().await;
+    let bot = Scripted::always(Do::Append);
+    let mut heard = world.broker.announcements();
+    let _dispatcher = world.dispatcher_with(&bot, &[("dispatcher.saturated_after", "500ms")]).await;
+    world.store.away(true);
+    let mut last = world.say("ann", "0").await;
+    until("the dispatcher has noticed", || async { world.store.calls_away() > 0 }).await;
+    for n in 1..=201 {
+        last = world.say("ann", &n.to_string()).await;
+    }
+    let hearing = async {
+        loop {
+            let sealed = heard.recv().await.unwrap();
+            let heard = Announcement::open(&world.keys, &sealed);
+            if matches!(heard, Ok(Announcement::Saturated { saturated: true, .. })) {
+                return;
+            }
+        }
+    };
+    let said = tokio::time::timeout(Duration::from_secs(2), hearing).await;
+    assert!(said.is_err(), "a bot was announced");
+    world.store.away(false);
+    assert_eq!(world.settled(&last).await.outcome, Outcome::Answered);
 }
 
 #[tokio::test]
