@@ -17,8 +17,8 @@ MODELS = {
     ("monitoring.coreos.com/v1", "PodMonitor"): prometheus.PodMonitor,
     ("monitoring.coreos.com/v1", "PrometheusRule"): prometheus.PrometheusRule,
 }
-# No registry has a schema of these. The paths that we use are listed by hand and were not compared with
-# the operators' own definitions: a typing error shows here, a field that does not exist may not.
+# No registry of Python packages has a schema of these. The paths that we use are listed by hand and were compared once, by
+# reading, with the types that the operators publish.
 REVIEWED = {
     ("rabbitmq.com/v1beta1", "RabbitmqCluster"): {
         "spec.replicas": int,
