@@ -55,7 +55,5 @@ pub fn serve<B: Broker, S: Store>(
 
 /// Where clients reach ingress, by the settings; without a slash at its end.
 pub fn host_url(settings: &Settings) -> String {
-    let url = settings.ingress.public_url.as_ref().map(ToString::to_string);
-    let url = url.unwrap_or_else(|| format!("http://{}", settings.ingress.listen));
-    url.trim_end_matches('/').to_owned()
+    settings.ingress.url()
 }

@@ -69,6 +69,7 @@ pub struct Kinds {
     pub egress: shared::egress::Client,
     pub entropy: Entropy,
     pub scripts: script::Scripts,
+    pub callbacks: connector::Callbacks,
 }
 
 impl Bot for Kinds {
@@ -85,8 +86,12 @@ impl Bot for Kinds {
                 script.turn(turn).await
             }
             Logic::Connector(logic) => {
-                let connector =
-                    connector::ConnectorBot { logic, egress: &self.egress, entropy: &self.entropy };
+                let connector = connector::ConnectorBot {
+                    logic,
+                    egress: &self.egress,
+                    entropy: &self.entropy,
+                    callbacks: &self.callbacks,
+                };
                 connector.turn(turn).await
             }
         }

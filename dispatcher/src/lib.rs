@@ -32,6 +32,7 @@ use shared::topology::Queue;
 use shared::{partitions, sweep};
 use tokio::sync::mpsc;
 
+use bots::connector::Callbacks;
 use bots::{Bot, Kinds};
 use metrics::Metrics;
 use room::Room;
@@ -61,6 +62,7 @@ impl Running {
 
 /// Starts dispatching on the ground's life: when that is drained, no further turn begins, running ones
 /// get a few seconds to end, and what is left is handed over.
+#[expect(clippy::unused_async, reason = "rooms are started alike, and others do wait")]
 pub async fn start<B: Broker, S: Turns + Deliveries + RegistryStore>(
     ground: Ground<B, S>,
     settings: &Settings,
@@ -69,8 +71,11 @@ pub async fn start<B: Broker, S: Turns + Deliveries + RegistryStore>(
         .map_err(|error| StartError::Tls(error.to_string()))?;
     let scripts = bots::script::Scripts::new(&settings.script);
     let _keeping = ground.lifecycle.spawn(scripts.keep(ground.lifecycle.stop()));
-    let kinds = Kinds { egress, entropy: ground.entropy.clone(), scripts };
-    start_with(ground, settings, kinds).await
+    let metrics = Metrics::register(&ground.metrics)?;
+    let heard = metrics.activities.clone();
+    let callbacks = Callbacks::start(&ground, settings.ingress.url(), heard);
+    let kinds = Kinds { egress, entropy: ground.entropy.clone(), scripts, callbacks };
+    dispatch(&ground, settings, kinds, metrics)
 }
 
 /// As [`start`], with bot logic of one's own.
@@ -86,13 +91,27 @@ where
     L: Bot + 'static,
 {
     let metrics = Metrics::register(&ground.metrics)?;
+    dispatch(&ground, settings, bot, metrics)
+}
+
+fn dispatch<B, S, L>(
+    ground: &Ground<B, S>,
+    settings: &Settings,
+    bot: L,
+    metrics: Metrics,
+) -> Result<Running, StartError>
+where
+    B: Broker,
+    S: Turns + Deliveries + RegistryStore,
+    L: Bot + 'static,
+{
     let (shadows, waiting) = mpsc::channel(worker::WAITING_MAX);
-    let room = Arc::new(Room::new(&ground, settings, (bot, shadows), metrics.clone()));
+    let room = Arc::new(Room::new(ground, settings, (bot, shadows), metrics.clone()));
     let stop = ground.lifecycle.stop();
     let serving = worker::serve_shadows(Arc::clone(&room), waiting, stop);
     let _serving = ground.lifecycle.spawn(serving);
-    sweep::start(&ground, "dispatcher", Vec::new)?;
-    partitions::start(&ground, Queue::Turns, &Arc::new(Worker(room)))?;
+    sweep::start(ground, "dispatcher", Vec::new)?;
+    partitions::start(ground, Queue::Turns, &Arc::new(Worker(room)))?;
     Ok(Running { metrics })
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Metrics {
     pub(crate) shadows: IntCounterVec,
     /// Runs of turns by a canary.
     pub(crate) canaries: IntCounter,
+    /// Calls of bots that reply by calls, by what became of them.
+    pub(crate) activities: IntCounterVec,
     /// Doorbells of fresh deliveries by what came of them; the sweep rings for those that failed.
     pub(crate) doorbells: IntCounterVec,
 }
@@ -96,6 +98,12 @@ impl Metrics {
                 &["same", "different", "failed", "skipped"],
             )?,
             canaries: into.counter("switchhook_dispatcher_canary_runs_total", "Runs of turns by a canary.")?,
+            activities: into.counters(
+                "switchhook_dispatcher_activities_total",
+                "Calls of bots that reply by calls, by what became of them; what is late came when its run was over.",
+                "result",
+                &["taken", "late", "dropped"],
+            )?,
             doorbells: into.counters(
                 "switchhook_dispatcher_doorbells_total",
                 "Doorbells of fresh deliveries by what came of them; the sweep rings for those that failed.",

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::StartError;
+use crate::bots::connector::Callbacks;
 use crate::bots::script::Scripts;
 use crate::bots::{Bot as _, BotError, Kinds, Limits, Subject, TurnContext};
 use crate::domain::session;
@@ -74,7 +75,12 @@ impl Rehearsal {
             rate: Rate::default(),
         };
         Ok(Self {
-            kinds: Kinds { egress, entropy: Entropy::Real, scripts },
+            kinds: Kinds {
+                egress,
+                entropy: Entropy::Real,
+                scripts,
+                callbacks: Callbacks::default(),
+            },
             limits: Limits::of(&settings.dispatcher),
             turn_deadline: settings.dispatcher.turn_deadline,
             bot: Arc::new(bot),

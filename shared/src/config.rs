@@ -3,6 +3,7 @@
 //! All mistakes are reported together and unknown keys are refused, before any port is opened. The
 //! README's table is checked against [`TABLE`] by a test.
 
+pub mod reach;
 pub mod value;
 
 use std::collections::BTreeMap;

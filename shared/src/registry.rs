@@ -28,7 +28,7 @@ use crate::domain::turn::Mode;
 use crate::store::StoreError;
 pub use app::{Algorithm, App, JTI_LIFE, PreviousSecret, TokenRules};
 pub use beside::{Beside, Canary};
-pub use connector::{ConnectorLogic, Model, Peer, Tool};
+pub use connector::{Activities, ConnectorLogic, Model, Peer, RepliesBy, Tool};
 pub use overrides::Overrides;
 pub use while_busy::WhileBusy;
 

@@ -1,11 +1,12 @@
 //! Asks processes that run, at their admin ports.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use shared::config;
+pub(crate) use shared::config::reach::reachable;
 use shared::config::value::Value as _;
 use shared::egress::{Client, Request};
 use shared::process::Failure;
@@ -55,14 +56,4 @@ pub(crate) fn page(given: Option<&Url>, listen: SocketAddr, path: &str) -> Resul
     let base = given.map_or_else(|| format!("http://{}", reachable(listen)), Url::to_string);
     let url = format!("{}{path}", base.trim_end_matches('/'));
     url.parse().map_err(|error| Failure::usage(format!("--url: {url}: {error}")))
-}
-
-/// "Every address" is none that a client could connect to everywhere.
-pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }

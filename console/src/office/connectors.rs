@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use shared::registry::{ConnectorLogic, Model, Peer, Tool};
+use shared::registry::{Activities, ConnectorLogic, Model, Peer, RepliesBy, Tool};
 
 use super::drafts::{BotDraft, ConnectorDraft, ToolDraft};
 use super::validate::{Wrong, number, time, web_url};
@@ -50,7 +50,7 @@ fn peer(kind: &str, draft: &ConnectorDraft, wrong: &mut Wrong) -> Option<Peer> {
         "rasa-actions" => {
             Peer::RasaActions { action: needed(draft.action.as_deref(), "action", wrong) }
         }
-        "bot-framework" => Peer::BotFramework { welcome: draft.welcome.unwrap_or(true) },
+        "bot-framework" => Peer::BotFramework(activities(draft, wrong)),
         "openai" => Peer::Openai(model(draft, wrong)),
         "openai-responses" => Peer::OpenaiResponses {
             model: model(draft, wrong),
@@ -70,6 +70,22 @@ fn peer(kind: &str, draft: &ConnectorDraft, wrong: &mut Wrong) -> Option<Peer> {
             return None;
         }
     })
+}
+
+fn activities(draft: &ConnectorDraft, wrong: &mut Wrong) -> Activities {
+    let word = draft.replies.as_deref().unwrap_or(RepliesBy::default().as_str());
+    let replies = RepliesBy::ALL.into_iter().find(|replies| replies.as_str() == word);
+    if replies.is_none() {
+        wrong.push("connector.replies: auto, expect or normal".to_owned());
+    }
+    let second = Duration::from_secs(1);
+    let bounds = [second / 20, second * 10];
+    let idle = time(draft.idle.as_deref(), "connector.idle", Activities::IDLE, bounds, wrong);
+    Activities {
+        welcome: draft.welcome.unwrap_or(true),
+        replies: replies.unwrap_or_default(),
+        idle_ms: u32::try_from(idle.as_millis()).unwrap_or(u32::MAX),
+    }
 }
 
 fn needed(word: Option<&str>, key: &str, wrong: &mut Wrong) -> String {
@@ -138,9 +154,12 @@ fn strangers(peer: &Peer, draft: &ConnectorDraft, wrong: &mut Wrong) {
     let is_model = matches!(peer, Peer::Openai(_) | Peer::OpenaiResponses { .. });
     let streams = is_model || matches!(peer, Peer::Dify { .. });
     let is_botkit = matches!(peer, Peer::Botkit { .. });
+    let is_activities = matches!(peer, Peer::BotFramework(_));
     let table = [
         ("action", draft.action.is_some(), matches!(peer, Peer::RasaActions { .. })),
-        ("welcome", draft.welcome.is_some(), matches!(peer, Peer::BotFramework { .. })),
+        ("welcome", draft.welcome.is_some(), is_activities),
+        ("replies", draft.replies.is_some(), is_activities),
+        ("idle", draft.idle.is_some(), is_activities),
         ("model", draft.model.is_some(), is_model),
         ("instructions", draft.instructions.is_some(), is_model),
         ("stream", draft.stream.is_some(), streams),
@@ -179,7 +198,11 @@ pub(super) fn draft(logic: &ConnectorLogic) -> ConnectorDraft {
     match &logic.peer {
         Peer::Rasa => {}
         Peer::RasaActions { action } => draft.action = Some(action.clone()),
-        Peer::BotFramework { welcome } => draft.welcome = Some(*welcome),
+        Peer::BotFramework(how) => {
+            draft.welcome = Some(how.welcome);
+            draft.replies = Some(how.replies.as_str().to_owned());
+            draft.idle = Some(format!("{}ms", how.idle_ms));
+        }
         Peer::Openai(model) => describe(&mut draft, model),
         Peer::OpenaiResponses { model, store } => {
             describe(&mut draft, model);

@@ -11,6 +11,7 @@ use super::objects;
 
 /// Durations, in the schemas: what is too long or too short is told by the words of a refusal.
 const TIME: &str = r"^\s*[0-9]+\s*(ms|s|min|m|h|d)\s*$";
+const REPLIES: &[&str] = &["auto", "expect", "normal"];
 const CONNECTORS: &[&str] =
     &["rasa", "rasa-actions", "bot-framework", "openai", "openai-responses", "botkit", "dify"];
 const WHILE_BUSY: &str = r"^(queue|latest|reject|merge:\s*[0-9]+\s*(ms|s|min|m|h|d)\s*)$";
@@ -189,6 +190,16 @@ pub struct ConnectorDraft {
     #[arg(long, value_name = "BOOL")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub welcome: Option<bool>,
+    /// bot-framework: how it replies: expect (with its response), normal (by calls of its own), or auto, which finds out [default: auto].
+    #[arg(long, value_name = "HOW")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = REPLIES))]
+    pub replies: Option<String>,
+    /// bot-framework: a bot that replies by calls has said everything when nothing has come for so long [default: 500ms].
+    #[arg(long, value_name = "TIME")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TIME))]
+    pub idle: Option<String>,
     /// openai, openai-responses: the model.
     #[arg(long, value_name = "NAME")]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@
 mod bot_framework;
 mod botkit;
 mod call;
+mod callbacks;
 mod dify;
 mod openai;
 mod rasa;
@@ -20,6 +21,8 @@ use shared::entropy::Entropy;
 use shared::registry::{ConnectorLogic, Peer};
 use shared::wire::v1::BotMessage;
 
+pub use callbacks::Callbacks;
+
 use super::{Bot, BotError, TurnContext, TurnEnd};
 use crate::domain::clean;
 use crate::domain::peers::Heard;
@@ -30,6 +33,7 @@ pub struct ConnectorBot<'a> {
     pub logic: &'a ConnectorLogic,
     pub egress: &'a Client,
     pub entropy: &'a Entropy,
+    pub callbacks: &'a Callbacks,
 }
 
 impl Bot for ConnectorBot<'_> {
@@ -38,7 +42,7 @@ impl Bot for ConnectorBot<'_> {
         match &self.logic.peer {
             Peer::Rasa => rasa::turn(self, &exchange).await,
             Peer::RasaActions { action } => rasa_actions::turn(self, &exchange, action).await,
-            Peer::BotFramework { welcome } => bot_framework::turn(self, &exchange, *welcome).await,
+            Peer::BotFramework(how) => bot_framework::turn(self, &exchange, how).await,
             Peer::Openai(model) => openai::turn(self, &exchange, model).await,
             Peer::OpenaiResponses { model, store } => {
                 responses::turn(self, &exchange, model, *store).await

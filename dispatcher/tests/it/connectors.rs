@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shared::domain::outcome::Outcome;
 use shared::domain::turn::{Mode, Turn};
-use shared::registry::{Bot, ConnectorLogic, Logic, Model, Peer, Tool};
+use shared::registry::{Activities, Bot, ConnectorLogic, Logic, Model, Peer, RepliesBy, Tool};
 
 use super::support::server::{Answer, Asked, Server};
 use super::support::world::{Dispatcher, SORRY, World, a_bot};
@@ -13,6 +13,14 @@ use super::support::world::{Dispatcher, SORRY, World, a_bot};
 const ALLOWED: [(&str, &str); 1] = [("egress.allow", "127.0.0.0/8")];
 
 async fn world(server: &Server, peer: Peer) -> (World, Dispatcher) {
+    world_with(server, peer, &[]).await
+}
+
+pub(crate) async fn world_with(
+    server: &Server,
+    peer: Peer,
+    flags: &[(&str, &str)],
+) -> (World, Dispatcher) {
     let logic = ConnectorLogic {
         peer,
         url: server.url(),
@@ -21,7 +29,8 @@ async fn world(server: &Server, peer: Peer) -> (World, Dispatcher) {
         attempts_max: 2,
     };
     let world = World::with(Bot { logic: Logic::Connector(Box::new(logic)), ..a_bot() }).await;
-    let dispatcher = world.dispatcher_of_registry(&ALLOWED).await;
+    let flags: Vec<_> = ALLOWED.into_iter().chain(flags.iter().copied()).collect();
+    let dispatcher = world.dispatcher_of_registry(&flags).await;
     (world, dispatcher)
 }
 
@@ -41,7 +50,7 @@ fn new_session(world: &World, text: &str) -> Turn {
     Turn { new_session: true, ..world.turn(Mode::Sync, "ann", text) }
 }
 
-async fn fails_with(world: &World, text: &str, why: &str) {
+pub(crate) async fn fails_with(world: &World, text: &str, why: &str) {
     let turn = world.say("ann", text).await;
     assert_eq!(world.answer(&turn).await, json!({"text": SORRY}));
     assert_eq!(world.settled(&turn).await.outcome, Outcome::BotFailed);
@@ -125,7 +134,8 @@ async fn an_activity_bot_is_told_of_arrivals_and_must_reply_with_its_response() 
         })
     })
     .await;
-    let (world, _dispatcher) = world(&server, Peer::BotFramework { welcome: true }).await;
+    let how = Activities { replies: RepliesBy::Expect, ..Activities::default() };
+    let (world, _dispatcher) = world(&server, Peer::BotFramework(how)).await;
     assert_eq!(world.ask("ann", "hi").await, json!({"text": ["welcome", "hi"]}));
     assert_eq!(world.ask("ann", "you").await, json!({"text": "you"}));
     assert_eq!(world.ask("ann", "bye").await, json!({"text": "so long", "endOfTask": true}));

@@ -1,6 +1,7 @@
 //! A dispatcher, mostly on the embedded engines, with bots and a store that misbehave on purpose.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod activities;
 mod beside;
 mod breaker;
 mod commits;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dispatcher::bots::connector::Callbacks;
 use dispatcher::bots::script::Scripts;
 use dispatcher::bots::{Bot as _, BotError, Kinds, Limits, Subject, TurnContext};
 use dispatcher::domain::session::{self, Rules};
@@ -174,7 +175,8 @@ async fn a_call_that_lasts_until_the_turns_end_is_never_told_to_the_script() {
     let mut keeping = JoinSet::new();
     keeping.spawn(scripts.keep(CancellationToken::new()));
     let egress = Client::new(&settings.egress, vec![]).unwrap();
-    let kinds = Kinds { egress, entropy: Entropy::Real, scripts };
+    let callbacks = Callbacks::default();
+    let kinds = Kinds { egress, entropy: Entropy::Real, scripts, callbacks };
     let turn = world.turn(Mode::Sync, "ann", "hi");
     let registry = world.store.registry().await.unwrap();
     let rules = Rules {

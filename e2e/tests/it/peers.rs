@@ -1,5 +1,6 @@
-//! Bots that others have written, or that run on what others have written: botbuilder (npm), a Rasa action
-//! server and an OpenAI-compatible model (`PyPI`), a plain HTTP bot in Python. One dialogue, one transcript.
+//! Bots that others have written, or that run on what others have written: botbuilder (npm, and `PyPI`, which
+//! can only reply by calls), a Rasa action server and an OpenAI-compatible model (`PyPI`), a plain HTTP bot in
+//! Python. One dialogue, one transcript.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -26,7 +27,8 @@ const CLIENT_ID: &str = "cs-00000000-0000-5000-8000-00000000bee5";
 const SECRET: &str = "peers-of-the-tests-only-never-a-real-secret-0123";
 
 /// Bots that count, whoever has written them; the last two are models that were told what to say.
-const COUNTING: [&str; 3] = ["counter.py", "actions.py", "activities.mjs"];
+const COUNTING: [&str; 5] =
+    ["counter.py", "actions.py", "activities.mjs", "activities.py", "by calls"];
 const MODELS: [&str; 2] = ["whole", "streaming"];
 
 /// A peer at work, and its port.
@@ -88,7 +90,8 @@ struct Stage {
 
 impl Stage {
     async fn start() -> Self {
-        let peers = join_all(["counter.py", "actions.py", "activities.mjs", "model.py"].map(start));
+        let scripts = ["counter.py", "actions.py", "activities.mjs", "model.py", "activities.py"];
+        let peers = join_all(scripts.map(start));
         let (peers, receiver, (bank, tool, asked_of_bank)) =
             tokio::join!(peers, Receiver::start(), bank());
         let url = |n: usize| format!("http://127.0.0.1:{}", peers[n].port);
@@ -96,6 +99,12 @@ impl Stage {
             let url = url(3);
             format!(
                 "connector = {{ kind = \"openai\", url = \"{url}/v1\", model = \"m\", {more} }}"
+            )
+        };
+        let activities = |n: usize, more: &str| {
+            let url = url(n);
+            format!(
+                "connector = {{ kind = \"bot-framework\", url = \"{url}/api/messages\"{more} }}"
             )
         };
         let tools = format!(
@@ -110,13 +119,9 @@ impl Stage {
                     url(1)
                 ),
             ),
-            (
-                "activities.mjs",
-                format!(
-                    "connector = {{ kind = \"bot-framework\", url = \"{}/api/messages\" }}",
-                    url(2)
-                ),
-            ),
+            ("activities.mjs", activities(2, "")),
+            ("activities.py", activities(4, "")),
+            ("by calls", activities(2, ", replies = \"normal\", idle = \"200ms\"")),
             ("whole", model("stream = false")),
             ("streaming", model("stream = true")),
             ("calling", model(&tools)),

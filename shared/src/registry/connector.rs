@@ -34,10 +34,7 @@ pub enum Peer {
     /// A Rasa action server, without Rasa: one action answers every message.
     RasaActions { action: String },
     /// A bot of the Bot Framework or the Agents SDK.
-    BotFramework {
-        /// Tells the bot of the user's arrival when a session begins.
-        welcome: bool,
-    },
+    BotFramework(Activities),
     /// An OpenAI-compatible `chat/completions`.
     Openai(Model),
     /// An OpenAI-compatible `responses`.
@@ -59,11 +56,62 @@ impl Peer {
         match self {
             Self::Rasa => "rasa",
             Self::RasaActions { .. } => "rasa-actions",
-            Self::BotFramework { .. } => "bot-framework",
+            Self::BotFramework(_) => "bot-framework",
             Self::Openai(_) => "openai",
             Self::OpenaiResponses { .. } => "openai-responses",
             Self::Botkit { .. } => "botkit",
             Self::Dify { .. } => "dify",
+        }
+    }
+}
+
+/// How a bot of the Bot Framework is spoken with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activities {
+    /// Tells the bot of the user's arrival when a session begins.
+    pub welcome: bool,
+    #[serde(default)]
+    pub replies: RepliesBy,
+    /// A bot that replies by calls has said everything when nothing has come for so long.
+    #[serde(default = "Activities::idle_ms")]
+    pub idle_ms: u32,
+}
+
+impl Activities {
+    pub const IDLE: Duration = Duration::from_millis(500);
+
+    fn idle_ms() -> u32 {
+        u32::try_from(Self::IDLE.as_millis()).unwrap_or(u32::MAX)
+    }
+}
+
+impl Default for Activities {
+    fn default() -> Self {
+        Self { welcome: true, replies: RepliesBy::default(), idle_ms: Self::idle_ms() }
+    }
+}
+
+/// How a bot of the Bot Framework replies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RepliesBy {
+    /// It is found out.
+    #[default]
+    Auto,
+    /// With its response (`expectReplies`).
+    Expect,
+    /// By calls of its own.
+    Normal,
+}
+
+impl RepliesBy {
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Expect, Self::Normal];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Expect => "expect",
+            Self::Normal => "normal",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What goes into a spec comes out again, except secrets, which never go in.
 
-use super::super::{Beside, Canary, Model, Tool};
+use super::super::{Activities, Beside, Canary, Model, RepliesBy, Tool};
 use super::*;
 
 const OVERRIDES: &str = r#"{"error":"Oh.","menu":{"type":"template","payload":{}}}"#;
@@ -93,7 +93,7 @@ fn peers() -> [Peer; 7] {
     [
         Peer::Rasa,
         Peer::RasaActions { action: "a".to_owned() },
-        Peer::BotFramework { welcome: true },
+        Peer::BotFramework(Activities { welcome: false, replies: RepliesBy::Normal, idle_ms: 250 }),
         Peer::Openai(model.clone()),
         Peer::OpenaiResponses { model, store: true },
         Peer::Botkit { client_id: "cs-1".to_owned(), component: "c".to_owned() },
@@ -142,4 +142,10 @@ fn a_bot_comes_back_with_its_secret_given_apart() {
         let back = spec.into_bot("st-1", "b".to_owned(), BotSpec::secret(&bot).cloned());
         assert_eq!(format!("{bot:?}"), format!("{back:?}"));
     }
+}
+
+#[test]
+fn a_bot_of_the_bot_framework_that_an_earlier_release_wrote_replies_as_is_found_out() {
+    let peer: Peer = serde_json::from_str(r#"{"kind":"bot-framework","welcome":false}"#).unwrap();
+    assert_eq!(peer, Peer::BotFramework(Activities { welcome: false, ..Activities::default() }));
 }

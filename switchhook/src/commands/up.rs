@@ -45,7 +45,8 @@ pub(crate) fn run(engines: &Engines, args: &Up) -> Result<(), Failure> {
             settings.console.listen = Some(local(listener)?);
         }
         let house = House { listener, console, demo: !args.no_demo, watch: args.watch.clone() };
-        process::live(settings, admin, options, house).await
+        // Boxed: all rooms are in it.
+        Box::pin(process::live(settings, admin, options, house)).await
     })
 }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{ConnectorBot, Exchange, failed};
-use crate::bots::BotError;
+use crate::bots::{BotError, TurnContext};
 use crate::domain::clean;
 use crate::domain::peers::chat;
 
@@ -110,14 +110,13 @@ impl ConnectorBot<'_> {
     async fn attempt(&self, exchange: &Exchange<'_>, call: &Call) -> Result<Response, Error> {
         let turn = exchange.turn;
         let left = turn.deadline.saturating_duration_since(Instant::now());
-        let room = turn.limits.session_max + turn.limits.message_max * turn.limits.messages_max;
         let request = Request {
             method: Method::POST,
             url: call.url.clone(),
             headers: self.headers(exchange, call),
             body: call.body.to_string().into(),
             deadline: self.logic.deadline.min(left),
-            response_max: (room + RESPONSE_ROOM).min(RESPONSE_MAX),
+            response_max: response_max(turn),
         };
         let response = self.egress.send(request).await;
         fault::point(Point::TurnCalled);
@@ -151,6 +150,12 @@ impl ConnectorBot<'_> {
         let base = exponential(WAIT_FIRST, 2.0, WAIT_MAX, attempt.saturating_sub(1));
         base + base.mul_f64(self.entropy.chance() / 2.0)
     }
+}
+
+/// The most bytes that a peer may say in a turn.
+pub(super) fn response_max(turn: &TurnContext) -> usize {
+    let room = turn.limits.session_max + turn.limits.message_max * turn.limits.messages_max;
+    (room + RESPONSE_ROOM).min(RESPONSE_MAX)
 }
 
 /// Too much at the moment: the peer has not begun.

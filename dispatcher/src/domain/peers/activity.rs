@@ -1,11 +1,14 @@
-//! Activities of the Bot Framework and the Agents SDKs, with `deliveryMode: expectReplies`: what the bot is
-//! sent, and what of its replies the user is shown.
+//! Activities of the Bot Framework and the Agents SDKs: what the bot is sent, and what of its replies, in its
+//! response or by calls of its own, the user is shown.
 
 use serde_json::{Map, Value, json};
+use shared::wire::activity::{Activity, Change};
 use shared::wire::v1::BotMessage;
+use uuid::Uuid;
 
 use super::cards::{self, Card, Choice};
 use super::{Heard, list_at, object, text_at};
+use crate::domain::clean;
 
 const CARD: &str = "application/vnd.microsoft.card.";
 
@@ -17,9 +20,18 @@ pub struct Said {
     pub ended: bool,
 }
 
+/// How the bot is to reply.
+#[derive(Clone, Copy, Debug)]
+pub struct Back<'a> {
+    /// Where it may call.
+    pub service_url: Option<&'a str>,
+    /// With its response.
+    pub with_response: bool,
+}
+
 /// The user's message.
-pub fn message(heard: Heard<'_>) -> Value {
-    let mut activity = common(heard, "message", heard.turn);
+pub fn message(heard: Heard<'_>, back: Back<'_>) -> Value {
+    let mut activity = common(heard, "message", heard.turn, back);
     let mut set = |key: &str, value: Value| activity.insert(key.to_owned(), value);
     set("text", json!(heard.text));
     set("textFormat", json!("plain"));
@@ -43,22 +55,27 @@ pub fn message(heard: Heard<'_>) -> Value {
 }
 
 /// The user's arrival.
-pub fn arrival(heard: Heard<'_>) -> Value {
+pub fn arrival(heard: Heard<'_>, back: Back<'_>) -> Value {
     let id = format!("{}-arrival", heard.turn);
-    let mut activity = common(heard, "conversationUpdate", &id);
+    let mut activity = common(heard, "conversationUpdate", &id, back);
     let members = json!([{"id": heard.user, "role": "user"}, {"id": heard.bot, "role": "bot"}]);
     activity.insert("membersAdded".to_owned(), members);
     Value::Object(activity)
 }
 
-fn common(heard: Heard<'_>, kind: &str, id: &str) -> Map<String, Value> {
+/// That the user is typing: nothing that a bot answers.
+pub fn typing(heard: Heard<'_>, back: Back<'_>) -> Value {
+    Value::Object(common(heard, "typing", &format!("{}-typing", heard.turn), back))
+}
+
+fn common(heard: Heard<'_>, kind: &str, id: &str, back: Back<'_>) -> Map<String, Value> {
     object(json!({
         "type": kind,
         "id": id,
         "channelId": "webhook",
-        // Nobody answers there: replies come with the response.
-        "serviceUrl": "https://switchhook.invalid/",
-        "deliveryMode": "expectReplies",
+        // Where nobody answers, replies come with the response.
+        "serviceUrl": back.service_url.unwrap_or("https://switchhook.invalid/"),
+        "deliveryMode": if back.with_response { "expectReplies" } else { "normal" },
         "from": {"id": heard.user, "role": "user"},
         "recipient": {"id": heard.bot, "role": "bot"},
         "conversation": {"id": heard.session},
@@ -66,10 +83,65 @@ fn common(heard: Heard<'_>, kind: &str, id: &str) -> Map<String, Value> {
     }))
 }
 
-/// The activities of an answer; `None` when there are none to be read, which is how a bot answers that
-/// only knows the other way of replying.
-pub fn answer(body: &Value) -> Option<Said> {
-    let activities = body.get("activities").and_then(Value::as_array)?;
+/// What a bot has said in a turn, as it came.
+#[derive(Debug)]
+pub struct Gathered {
+    /// Those that came by calls have an id, and can be changed until they are said.
+    activities: Vec<(Option<Uuid>, Value)>,
+    bytes_left: usize,
+}
+
+impl Gathered {
+    /// Of at most so many bytes by calls, over the whole turn.
+    pub const fn new(bytes_max: usize) -> Self {
+        Self { activities: Vec::new(), bytes_left: bytes_max }
+    }
+
+    /// Takes a call. One that changes what was said in an earlier turn changes nothing: it cannot be unsaid.
+    pub fn hear(&mut self, call: Activity) -> Result<(), &'static str> {
+        match call.change {
+            Change::Sent(text) => {
+                let activity = self.read(text.get())?;
+                if activity["type"] != "typing" {
+                    self.activities.push((Some(call.id), activity));
+                }
+            }
+            Change::Updated(text) => {
+                let activity = self.read(text.get())?;
+                let known = self.activities.iter_mut().find(|(id, _)| *id == Some(call.id));
+                if let Some((_, old)) = known {
+                    *old = activity;
+                }
+            }
+            Change::Deleted => self.activities.retain(|(id, _)| *id != Some(call.id)),
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, text: &str) -> Result<Value, &'static str> {
+        self.bytes_left =
+            self.bytes_left.checked_sub(text.len()).ok_or("it said too much by calls")?;
+        let activity: Option<Value> = serde_json::from_str(text).ok();
+        activity.filter(clean::is_shallow).ok_or("an activity is nested too deep")
+    }
+
+    /// Takes the activities of a response.
+    pub fn add(&mut self, activities: Vec<Value>) {
+        self.activities.extend(activities.into_iter().map(|activity| (None, activity)));
+    }
+
+    /// Typing does not count.
+    pub const fn is_empty(&self) -> bool {
+        self.activities.is_empty()
+    }
+
+    pub fn take(&mut self) -> Vec<Value> {
+        self.activities.drain(..).map(|(_, activity)| activity).collect()
+    }
+}
+
+/// What activities say.
+pub fn said(activities: &[Value]) -> Said {
     let mut said = Said::default();
     for activity in activities {
         match activity["type"].as_str().unwrap_or("message") {
@@ -82,7 +154,7 @@ pub fn answer(body: &Value) -> Option<Said> {
             _ => {}
         }
     }
-    Some(said)
+    said
 }
 
 fn messages(activity: &Value) -> Vec<BotMessage> {
@@ -194,86 +266,5 @@ fn media(attachment: &Value) -> Option<BotMessage> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::tests::heard;
-    use super::*;
-
-    #[test]
-    fn a_message_carries_what_the_request_held_and_asks_for_replies_with_the_response() {
-        let payload = json!({
-            "message": {"attachments": [{"url": "http://a/x.png", "fileName": "x"}]},
-            "customData": {"k": 1}, "interactiveLanguage": "fr",
-        });
-        let activity = message(heard("hi", &payload));
-        assert_eq!(activity["deliveryMode"], "expectReplies");
-        assert_eq!((&activity["text"], &activity["locale"]), (&json!("hi"), &json!("fr")));
-        assert_eq!(activity["channelData"]["customData"]["k"], 1);
-        assert_eq!(activity["attachments"][0]["contentType"], "image/*");
-        assert_eq!(activity["conversation"]["id"], "s1");
-        let arrived = arrival(heard("hi", &payload));
-        assert_eq!(arrived["type"], "conversationUpdate");
-        assert_eq!(arrived["membersAdded"][0]["id"], "ann");
-    }
-
-    fn values(activity: &Value) -> Vec<Value> {
-        let said = answer(&json!({"activities": [activity]})).unwrap();
-        let value = |message| match message {
-            BotMessage::Text(text) => json!(text),
-            BotMessage::Template(template) => {
-                crate::domain::template::check(&template).unwrap();
-                template
-            }
-        };
-        said.messages.into_iter().map(value).collect()
-    }
-
-    #[test]
-    fn texts_suggestions_and_media_are_mapped() {
-        // Nulls for absent fields, as one of the SDKs writes them.
-        let plain =
-            json!({"type": "message", "text": "a", "attachments": null, "suggestedActions": null});
-        assert_eq!(values(&plain), [json!("a")]);
-        let actions = json!([{"type": "imBack", "title": "R", "value": "red"}, {"type": "imBack", "title": "B", "value": "blue"}]);
-        let asks = values(
-            &json!({"type": "message", "text": "Colour?", "suggestedActions": {"actions": actions}}),
-        );
-        assert_eq!(asks[0]["payload"]["template_type"], "quick_replies");
-        assert_eq!(asks[0]["payload"]["quick_replies"][1]["payload"], "blue");
-        let files = json!([{"contentType": "image/png", "contentUrl": "http://i"}, {"contentType": "application/pdf", "contentUrl": "http://f", "name": "F"}]);
-        let shown = values(&json!({"type": "message", "text": "see", "attachments": files}));
-        assert_eq!(shown[0], "see");
-        assert_eq!(shown[1], json!({"type": "image", "payload": {"url": "http://i"}}));
-        assert_eq!(shown[2]["file"]["payload"]["title"], "F");
-        assert_eq!(values(&json!({"type": "typing"})), Vec::<Value>::new());
-    }
-
-    #[test]
-    fn hero_and_adaptive_cards_are_mapped_and_a_carousel_stays_one() {
-        let hero = |title: &str| {
-            json!({"contentType": "application/vnd.microsoft.card.hero", "content": {
-            "title": title, "text": "t", "images": [{"url": "http://i"}],
-            "buttons": [{"type": "openUrl", "title": "Go", "value": "http://l"}, {"type": "postBack", "title": "P", "value": {"x": 1}}]}})
-        };
-        let one = values(
-            &json!({"type": "message", "attachmentLayout": "carousel", "attachments": [hero("A"), hero("B")]}),
-        );
-        assert_eq!(one.len(), 1);
-        assert_eq!(one[0]["payload"]["elements"][1]["buttons"][1]["payload"], "{\"x\":1}");
-        let adaptive = json!({"contentType": "application/vnd.microsoft.card.adaptive", "content": {
-            "body": [{"type": "TextBlock", "text": "Title"}, {"type": "Container", "items": [{"type": "TextBlock", "text": "more"}]},
-                     {"type": "FactSet", "facts": [{"title": "k", "value": "v"}]}],
-            "actions": [{"type": "Action.Submit", "title": "Yes", "data": "yes"}]}});
-        let card = values(&json!({"type": "message", "attachments": [adaptive]}));
-        assert_eq!(card[0]["payload"]["text"], "Title\nmore\nk: v");
-        assert_eq!(card[0]["payload"]["buttons"][0]["payload"], "yes");
-    }
-
-    #[test]
-    fn the_end_of_a_conversation_is_told_and_an_answer_without_activities_is_none() {
-        let body = json!({"activities": [{"type": "message", "text": "bye"}, {"type": "endOfConversation", "code": "completedSuccessfully"}]});
-        let said = answer(&body).unwrap();
-        assert!(said.ended && said.messages.len() == 1);
-        assert_eq!(answer(&json!({"id": "1"})), None);
-        assert_eq!(answer(&Value::Null), None);
-    }
-}
+#[path = "activity_tests.rs"]
+mod tests;
