@@ -214,26 +214,32 @@ pub struct Registry {
 
 impl Registry {
     pub fn new(apps: Vec<App>, bots: Vec<Bot>, channels: Vec<Channel>) -> Self {
+        Self::of(
+            apps.into_iter().map(|app| (app.client_id.clone(), Arc::new(app))).collect(),
+            bots.into_iter().map(|bot| (bot.id.clone(), Arc::new(bot))).collect(),
+            channels.into_iter().map(|c| (c.id.clone(), Arc::new(c))).collect(),
+        )
+    }
+
+    /// Each under its own id.
+    pub fn of(
+        apps: HashMap<ClientId, Arc<App>>,
+        bots: HashMap<BotId, Arc<Bot>>,
+        channels: HashMap<ChannelId, Arc<Channel>>,
+    ) -> Self {
         let first = channels
-            .iter()
+            .values()
             .filter(|channel| channel.ordinal == 1)
             .map(|channel| (channel.bot.clone(), channel.id.clone()))
             .collect();
         // Those that work last, so that they win; of several, the oldest.
-        let mut ranked: Vec<&Channel> = channels.iter().collect();
+        let mut ranked: Vec<&Arc<Channel>> = channels.values().collect();
         ranked.sort_by_key(|c| (c.state == ChannelState::Live, Reverse(c.ordinal)));
         let of_app = ranked
             .into_iter()
             .map(|channel| ((channel.bot.clone(), channel.client.clone()), channel.id.clone()))
             .collect();
-        Self {
-            revision: 0,
-            apps: apps.into_iter().map(|app| (app.client_id.clone(), Arc::new(app))).collect(),
-            bots: bots.into_iter().map(|bot| (bot.id.clone(), Arc::new(bot))).collect(),
-            channels: channels.into_iter().map(|c| (c.id.clone(), Arc::new(c))).collect(),
-            first,
-            of_app,
-        }
+        Self { revision: 0, apps, bots, channels, first, of_app }
     }
 
     /// As it was when the counter showed this.

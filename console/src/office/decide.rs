@@ -1,5 +1,6 @@
 //! Reads everything, decides in memory, and writes on the condition that nothing has changed meanwhile.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,12 +125,41 @@ impl<S: Store> Desk<S> {
             let audit = plan.log.into_iter().map(|log| self.entry(actor, log)).collect();
             let change = Change { writes: plan.writes, audit };
             tries += 1;
-            match self.store.change(book.revision, change).await {
-                Ok(_) => return Ok(plan.answer),
+            match self.store.change(book.revision, change.clone()).await {
+                Ok(revision) => {
+                    self.carry_on(&book, revision, &change.writes).await;
+                    return Ok(plan.answer);
+                }
                 Err(ChangeError::Moved) if tries < TRIES => {}
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Takes its own change into the copy: reading everything again would take as long as there is much. What
+    /// cannot be told so is read, when somebody looks.
+    async fn carry_on(&self, book: &Book, revision: i64, writes: &[Write]) {
+        let added = writes.iter().filter_map(|write| match write {
+            Write::AddChannel(channel) => Some(channel.id.clone()),
+            _ => None,
+        });
+        let added: Vec<_> = added.collect();
+        let ordinals = if added.is_empty() {
+            HashMap::new()
+        } else {
+            let Ok(ordinals) = self.store.ordinals(&added).await else { return };
+            ordinals.into_iter().collect()
+        };
+        let Some(next) = book.after(revision, writes, &ordinals) else { return };
+        let next = Arc::new(next);
+        self.copy.rcu(|copy| match copy {
+            Some(copy) if copy.book.revision == book.revision => Some(Arc::new(Copy {
+                book: Arc::clone(&next),
+                marked: copy.marked.clone(),
+                read: copy.read,
+            })),
+            _ => copy.clone(),
+        });
     }
 
     /// The answer to the same request before.

@@ -7,6 +7,7 @@ use console::{PAGES, Right};
 use reqwest::Method;
 use serde_json::json;
 use shared::domain::channel::ChannelState;
+use shared::entropy::Entropy;
 use shared::registry::control::{Change, ControlStore as _, Write};
 use shared::registry::{App, Channel};
 use testkit::pair::Served;
@@ -241,12 +242,23 @@ async fn every_list_and_every_page_of_much_is_served_in_time() {
         };
         all.push(timed(format!("page {path}"), || get(&path)).await);
     }
+    let saved = async || {
+        let deadline = format!("{}ms", 2_000 + Entropy::Real.u64() % 1_000);
+        let patch = api.request(&Method::PATCH, "/channels/edited").bearer_auth(&api.admin);
+        let patch = patch.header("if-match", "*").header("content-type", "application/json");
+        let patch = patch.body(json!({"deadline": deadline}).to_string());
+        let status = patch.send().await.unwrap().status();
+        assert_eq!(status, 200);
+        let answer = api.get("/channels?limit=1").await;
+        (answer.status, answer.text)
+    };
+    all.push(timed("a channel is saved, and GET /channels?limit=1".to_owned(), saved).await);
     let changed = async || {
         pair.execute("update registry_revision set revision = revision + 1").await.unwrap();
         let answer = api.get("/bots?limit=1").await;
         (answer.status, answer.text)
     };
-    // What is read again is everything: told, and not held against a list's time.
+    // Somebody else's change: what is read again is everything, told and not held against a list's time.
     timed("GET /bots?limit=1 after a change of the registry".to_owned(), changed).await;
     Timed::hold(&all, LIST_MAX);
 }

@@ -208,6 +208,15 @@ pub trait ControlStore: Clone + Send + Sync + 'static {
         async { Err(none().into()) }
     }
 
+    /// The ordinals that channels were given, of those that there are.
+    fn ordinals(
+        &self,
+        channels: &[ChannelId],
+    ) -> impl Future<Output = Result<Vec<(ChannelId, u32)>, RegistryError>> + Send {
+        let _ = channels;
+        async { Err(none()) }
+    }
+
     /// One record that has not expired.
     fn record(
         &self,

@@ -90,7 +90,7 @@ struct Known<'b> {
 
 impl<'b> Known<'b> {
     fn new(book: &'b Book, entropy: &'b Entropy) -> Result<Self, Problem> {
-        let Registry { apps, bots, channels, .. } = &book.registry;
+        let Registry { apps, bots, channels, .. } = &*book.registry;
         let mut known = Self {
             book,
             entropy,

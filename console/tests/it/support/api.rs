@@ -19,7 +19,7 @@ use shared::wire::envelope::Keys;
 use testkit::pair::Pair;
 use tokio::net::TcpListener;
 
-use super::{PASSWORD, operator};
+use super::{PASSWORD, assert_current, operator};
 
 /// Ends when dropped.
 pub(crate) struct Api<P: Pair> {
@@ -121,7 +121,11 @@ impl<P: Pair> Api<P> {
         if [Method::PATCH, Method::DELETE].contains(&method) {
             request = request.header("if-match", "*");
         }
-        Answer::of(request).await
+        let answer = Answer::of(request).await;
+        if method != Method::GET {
+            assert_current(&self.desk).await;
+        }
+        answer
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

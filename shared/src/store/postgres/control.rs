@@ -85,6 +85,20 @@ impl ControlStore for Postgres {
         .await
     }
 
+    async fn ordinals(
+        &self,
+        channels: &[ChannelId],
+    ) -> Result<Vec<(ChannelId, u32)>, RegistryError> {
+        let ids: Vec<&str> = channels.iter().map(ChannelId::as_str).collect();
+        let sql = "select id, ordinal from channel where id = any($1)";
+        let rows = self.rows(sql, &[&ids]).await?;
+        let given = |row: &Row| {
+            let ordinal = u32::try_from(row.try_get::<_, i32>(1)?).unwrap_or(0);
+            Ok((row.try_get::<_, &str>(0)?.into(), ordinal))
+        };
+        rows.iter().map(given).collect()
+    }
+
     async fn record(&self, kind: Kind, id: &str) -> Result<Option<Record>, RegistryError> {
         let rows = self.rows(RECORD, &[&kind.as_str(), &id]).await?;
         rows.first().map(|row| record(row, &self.0.vault)).transpose()

@@ -68,6 +68,23 @@ impl ControlStore for Sqlite {
         if written { Ok(base + 1) } else { Err(ChangeError::Moved) }
     }
 
+    async fn ordinals(
+        &self,
+        channels: &[ChannelId],
+    ) -> Result<Vec<(ChannelId, u32)>, RegistryError> {
+        let ids = channels.to_vec();
+        let find = move |c: &Connection| {
+            let mut find = c.prepare_cached("select ordinal from channel where id = ?1")?;
+            let mut all = Vec::new();
+            for id in ids {
+                let ordinal = find.query_row([id.as_str()], |row| row.get(0)).optional()?;
+                all.extend(ordinal.map(|ordinal| (id, ordinal)));
+            }
+            Ok(all)
+        };
+        Ok(self.read(find).await?)
+    }
+
     async fn record(&self, kind: Kind, id: &str) -> Result<Option<Record>, RegistryError> {
         let (vault, id, now) = (self.vault.clone(), id.to_owned(), self.now());
         let find = move |c: &Connection| {
