@@ -18,6 +18,7 @@ pub struct Timed {
 
 impl Timed {
     /// Makes the call `rounds` times, shows what each came to, and tells the median and p95.
+    #[expect(clippy::print_stderr, reason = "figures are for whoever runs the test")]
     pub async fn of<T>(
         what: impl Into<String>,
         rounds: usize,

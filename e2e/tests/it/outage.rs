@@ -13,6 +13,7 @@ const USERS: usize = 5;
 const TOLD_MAX: Duration = Duration::from_secs(5);
 
 /// `SWITCHHOOK_TEST_AWAY` says how many seconds: up to the ten minutes of `ingress.registry_stale_max`.
+#[expect(clippy::disallowed_methods, reason = "how whoever runs the test tells it")]
 fn away() -> Duration {
     const USUAL: u64 = 20;
     let seconds = std::env::var("SWITCHHOOK_TEST_AWAY").map(|text| text.parse().unwrap());
