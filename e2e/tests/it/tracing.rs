@@ -13,7 +13,7 @@ use axum::routing::post;
 use e2e::rig;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::system::{Process, Shape, System};
 use tokio::task::JoinSet;
 
@@ -34,6 +34,8 @@ struct Got {
     spans: Vec<(String, Span)>,
     bot: Vec<HeaderMap>,
     posts: Vec<HeaderMap>,
+    /// Fields that the protocol does not have.
+    unknown: Vec<String>,
 }
 
 type Shared = Arc<Mutex<Got>>;
@@ -98,10 +100,9 @@ impl Outside {
 
 async fn collect(State(got): State<Shared>, headers: HeaderMap, body: Bytes) -> StatusCode {
     assert_eq!(headers["content-type"], "application/json");
-    let Ok(request) = serde_json::from_slice::<ExportTraceServiceRequest>(&body) else {
-        return StatusCode::BAD_REQUEST;
-    };
+    let Ok((request, unknown)) = read(&body) else { return StatusCode::BAD_REQUEST };
     let mut got = got.lock().unwrap_or_else(PoisonError::into_inner);
+    got.unknown.extend(unknown);
     for of_resource in request.resource_spans {
         let attributes = of_resource.resource.unwrap().attributes;
         let name = attributes.iter().find(|attribute| attribute.key == "service.name").unwrap();
@@ -111,6 +112,44 @@ async fn collect(State(got): State<Shared>, headers: HeaderMap, body: Bytes) -> 
         }
     }
     StatusCode::OK
+}
+
+/// What OpenTelemetry's types read, and the fields that they read over.
+fn read(body: &[u8]) -> serde_json::Result<(ExportTraceServiceRequest, Vec<String>)> {
+    let request = serde_json::from_slice(body)?;
+    let mut unknown = Vec::new();
+    passed_over(&serde_json::from_slice(body)?, &serde_json::to_value(&request)?, "", &mut unknown);
+    Ok((request, unknown))
+}
+
+fn passed_over(sent: &Value, known: &Value, path: &str, found: &mut Vec<String>) {
+    match (sent, known) {
+        (Value::Object(sent), Value::Object(known)) => {
+            for (key, value) in sent {
+                let path = format!("{path}.{key}");
+                match known.get(key) {
+                    Some(known) => passed_over(value, known, &path, found),
+                    None => found.push(path),
+                }
+            }
+        }
+        (Value::Array(sent), Value::Array(known)) => {
+            for (sent, known) in sent.iter().zip(known) {
+                passed_over(sent, known, path, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_field_that_the_protocol_does_not_have_is_seen() {
+    let span =
+        json!({"spanId": "b7ad6b7169203331", "parentSpanID": "b7ad6b7169203331", "name": "turn"});
+    let body = json!({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).to_string();
+    let (request, unknown) = read(body.as_bytes()).unwrap();
+    assert_eq!(request.resource_spans[0].scope_spans[0].spans[0].name, "turn");
+    assert_eq!(unknown, [".resourceSpans.scopeSpans.spans.parentSpanID"]);
 }
 
 async fn bot(State(got): State<Shared>, headers: HeaderMap) -> String {
@@ -288,6 +327,7 @@ async fn chosen(system: &System, outside: &Outside) {
     outside.trace(system, &after, 5).await;
     let heard = outside.got(|got| got.spans.iter().any(|(_, span)| hex(&span.trace_id) == silent));
     assert!(!heard, "it was not to be recorded");
+    assert_eq!(outside.got(|got| got.unknown.clone()), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
