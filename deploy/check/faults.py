@@ -55,6 +55,7 @@ SEEDED = {
     "a mount without a volume": ("production", "links", lambda e: without(pod(e), "volumes")),
     "an autoscaler of nothing": ("production", "links", lambda e: put(of(e, "HorizontalPodAutoscaler", "switchhook")["spec"]["scaleTargetRef"], "name", "switchhook")),
     "a budget of nothing": ("production", "links", lambda e: put(of(e, "PodDisruptionBudget", "switchhook-ingress")["spec"]["selector"]["matchLabels"], "app.kubernetes.io/component", "x")),
+    "a monitor of nothing": ("production", "links", lambda e: put(of(e, "PodMonitor", "switchhook-rabbitmq")["spec"]["selector"]["matchLabels"], "app.kubernetes.io/name", "rabbitmq")),
     "a way in that leads nowhere": ("production", "links", lambda e: put(of(e, "Ingress", "switchhook")["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"], "name", "ingress")),
     "a route to a port that is not there": ("gateway", "links", lambda e: put(of(e, "HTTPRoute", "switchhook")["spec"]["rules"][0]["backendRefs"][0], "port", 8080)),
     "a scaler without its secret": ("keda", "links", lambda e: put(of(e, "TriggerAuthentication", "switchhook-postgres")["spec"]["secretTargetRef"][0], "key", "url")),

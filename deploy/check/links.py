@@ -86,13 +86,11 @@ def _selectors(every):
         for spread in spec.get("topologySpreadConstraints", []):
             if not matches(spread.get("labelSelector", {}), labels):
                 yield f"{name(found)}: a topology spread counts other Pods"
-    for found in of_kind(every, "PodDisruptionBudget", "PodMonitor"):
-        if not any(matches(found["spec"]["selector"], labels) for _, _, labels in groups):
-            yield f"{name(found)}: selects no Pod"
     operated = [{"app.kubernetes.io/name": c["metadata"]["name"]} for c in of_kind(every, "RabbitmqCluster")]
-    for found in of_kind(every, "NetworkPolicy"):
-        every_label = [labels for _, _, labels in groups] + operated
-        if not any(matches(found["spec"]["podSelector"], labels) for labels in every_label):
+    every_label = [labels for _, _, labels in groups] + operated
+    for found in of_kind(every, "PodDisruptionBudget", "PodMonitor", "NetworkPolicy"):
+        selector = found["spec"].get("selector", found["spec"].get("podSelector"))
+        if not any(matches(selector, labels) for labels in every_label):
             yield f"{name(found)}: selects no Pod"
     for found in of_kind(every, "Service"):
         chosen = [s for _, s, labels in groups if matches({"matchLabels": found["spec"].get("selector")}, labels)]

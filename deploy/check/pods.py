@@ -80,7 +80,8 @@ class Pod:
 
     def execute(self, *arguments, given=""):
         """As `kubectl exec --stdin` does."""
-        return sh("podman", "exec", "--interactive", self.engine_name, "/switchhook", *arguments, input=given)
+        inside = ("nsenter", f"--net=/run/netns/{self.namespace}")
+        return sh(*inside, "podman", "exec", "--interactive", self.engine_name, "/switchhook", *arguments, input=given)
 
     def port(self, name):
         return next(port["containerPort"] for port in self.container["ports"] if port["name"] == name)

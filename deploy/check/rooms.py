@@ -96,6 +96,15 @@ def registered(room, receiver):
     return app, {mode: "/chatbot" + channel["url"].split("/chatbot", 1)[1] for mode, channel in made.items()}
 
 
+def tried(pod):
+    """What docs/kubernetes.md has whoever tries it do in a Pod, after the registrations."""
+    if "BAD" in pod.execute("doctor"):
+        raise SystemExit(f"doctor: {pod.execute('doctor')}")
+    answer = pod.execute("send", "--channel", "echo/sync", "--url", "http://127.0.0.1:8080", "hello")
+    if "hello" not in answer:
+        raise SystemExit(f"send: {answer}")
+
+
 def wait(what, is_so, within=120):
     deadline = time.monotonic() + within
     while not is_so():
@@ -144,6 +153,7 @@ def run(check):
     check.tell("user, capabilities, seccomp, read-only root and limits of memory are the manifests'; too little memory kills")
     receiver = speakers.Receiver(pods.BRIDGE)
     app, paths = registered(rooms["ingress"], receiver)
+    tried(rooms["ingress"].pods[0])
     check.tell(scripts.check(rooms, app, check.hub, check.work))
     load = speakers.Speakers(rooms["ingress"].addresses, app, paths, EACH)
     more(load, receiver)
