@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::free_port;
-use crate::keeper::{Keeper, Sweeper, answers, state, tail};
+use crate::keeper::{Keeper, Sweeper, answers, children, state, tail};
 
 const READY_MAX: Duration = Duration::from_mins(1);
 const END_MAX: Duration = Duration::from_mins(1);
@@ -209,6 +209,14 @@ impl Process {
     /// Kills the process with SIGKILL.
     pub fn kill9(&self) {
         drop(self.lock().take());
+    }
+
+    /// Kills the processes that this one has started with SIGKILL: its script hosts.
+    pub fn kill9_children(&self) -> Result<()> {
+        let children = self.pid().map(children).unwrap_or_default();
+        let children = children.iter().map(u32::to_string);
+        std::process::Command::new("kill").arg("-KILL").args(children).status()?;
+        Ok(())
     }
 
     /// Ends the process with SIGTERM and waits until it has ended by itself.

@@ -9,6 +9,7 @@ mod clients;
 mod console;
 mod controls;
 mod crash_points;
+mod dialogs;
 mod durable;
 mod exchange;
 mod monitoring;

@@ -71,7 +71,7 @@ pub(crate) struct Stage {
 
 /// Where `./test` has built it, or where `SWITCHHOOK_TEST_FAULTS` says.
 #[expect(clippy::disallowed_methods, reason = "a test is told by the environment")]
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/faults/switchhook");
     let path = std::env::var_os("SWITCHHOOK_TEST_FAULTS").map_or(built, PathBuf::from);
     assert!(
