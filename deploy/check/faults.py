@@ -99,6 +99,7 @@ SEEDED = {
     "a flow too many": ("production", "flows", lambda e: put(flow(e, "clients", "ingress")["ports"][0], "port", 8081)),
     "ingress may call the world": ("production", "flows", lambda e: put(of(e, "NetworkPolicy", "switchhook-dispatcher-to-world")["spec"], "podSelector", {"matchLabels": {"app.kubernetes.io/name": "switchhook"}})),
     "private addresses may be called": ("production", "flows", lambda e: without(flow(e, "switchhook-deliverer-to-world")["to"][0]["ipBlock"], "except")),
+    "KEDA asks where nobody listens": ("keda", "flows", lambda e: put(flow(e, "keda-to-rabbitmq", "ingress")["ports"][0], "port", 15672)),
     "anybody may come in": ("production", "flows", lambda e: without(flow(e, "clients", "ingress"), "from")),
     "spans without a way to the collector": ("tracing", "flows", lambda e: drop(e, "NetworkPolicy", "rooms-to-collector-out")),
     "spans to another port": ("tracing", "flows", lambda e: put(of(e, "ConfigMap", "switchhook")["data"], "SWITCHHOOK_TRACING_ENDPOINT", "http://collector.tracing.svc:4317")),

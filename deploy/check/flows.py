@@ -111,7 +111,7 @@ def _compare(into, out, groups, every):
         wanted_in.add(("switchhook/monitoring=true", "rabbitmq", 15691))
         wanted_out |= {("rabbitmq", "anywhere", 443), ("rabbitmq", "anywhere", 6443)}
     if of_kind(every, "ScaledObject"):
-        wanted_in.add(("kubernetes.io/metadata.name=keda", "rabbitmq", 15672))
+        wanted_in.add(("kubernetes.io/metadata.name=keda", "rabbitmq", 15671 if clustered else 15672))
     for where, wanted, got in (("in", wanted_in, into), ("out", wanted_out, out)):
         for source, target, port in sorted(map(_text, wanted - got)):
             yield f"{where}: {source} to {target}:{port} is not allowed"

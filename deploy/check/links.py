@@ -9,7 +9,7 @@ GIVEN = {
     "switchhook-keys": {"envelope", "vault"},
     "switchhook-engines": {"amqp", "postgres"},
     "switchhook-dev-engines": {"rabbitmq-password", "postgres-password"},
-    "switchhook-keda": {"rabbitmq-management", "postgres"},
+    "switchhook-keda": {"rabbitmq-management", "rabbitmq-tls", "postgres"},
     "switchhook-tls": {"tls.crt", "tls.key"},
 }
 

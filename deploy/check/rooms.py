@@ -105,6 +105,15 @@ def tried(pod):
         raise SystemExit(f"send: {answer}")
 
 
+def scalers_ask():
+    """That the database answers what KEDA's scalers would ask of it."""
+    scalers = render.of_kind(render.objects(render.text("keda")), "ScaledObject")
+    triggers = [trigger for scaler in scalers for trigger in scaler["spec"]["triggers"] if trigger["type"] == "postgresql"]
+    answers = [engines.ask(trigger["metadata"]["query"]) for trigger in triggers]
+    if not answers or not all(map(str.isdigit, answers)):
+        raise SystemExit(f"scalers: {answers}")
+
+
 def wait(what, is_so, within=120):
     deadline = time.monotonic() + within
     while not is_so():
@@ -154,6 +163,7 @@ def run(check):
     receiver = speakers.Receiver(pods.BRIDGE)
     app, paths = registered(rooms["ingress"], receiver)
     tried(rooms["ingress"].pods[0])
+    scalers_ask()
     check.tell(scripts.check(rooms, app, check.hub, check.work))
     load = speakers.Speakers(rooms["ingress"].addresses, app, paths, EACH)
     more(load, receiver)
