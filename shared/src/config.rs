@@ -101,7 +101,7 @@ settings! {
     ingress: Ingress {
         /// Address of the webhook endpoint.
         listen: SocketAddr = "127.0.0.1:8080",
-        /// URL under which clients reach it, for links in answers. Empty: made from the listen address.
+        /// URL under which clients and bots reach it, for links in answers and for bots that reply by calls. Empty: made from the listen address.
         public_url: Option<url::Url> = "",
         /// Largest request body.
         body_max: Bytes = "256KiB",

@@ -3,6 +3,7 @@
 
 mod api;
 mod bad_input;
+mod callers;
 mod canaries;
 mod changes;
 mod clients;

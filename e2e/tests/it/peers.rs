@@ -23,8 +23,8 @@ use crate::support::http::{Request, send};
 use crate::support::mint::minimal;
 use crate::support::receiver::Receiver;
 
-const CLIENT_ID: &str = "cs-00000000-0000-5000-8000-00000000bee5";
-const SECRET: &str = "peers-of-the-tests-only-never-a-real-secret-0123";
+pub(crate) const CLIENT_ID: &str = "cs-00000000-0000-5000-8000-00000000bee5";
+pub(crate) const SECRET: &str = "peers-of-the-tests-only-never-a-real-secret-0123";
 
 /// Bots that count, whoever has written them; the last two are models that were told what to say.
 const COUNTING: [&str; 5] =
@@ -32,12 +32,12 @@ const COUNTING: [&str; 5] =
 const MODELS: [&str; 2] = ["whole", "streaming"];
 
 /// A peer at work, and its port.
-struct Peer {
+pub(crate) struct Peer {
     _child: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
-async fn start(script: &str) -> Peer {
+pub(crate) async fn start(script: &str) -> Peer {
     let (prepared, scripts) = clients();
     let prepared = std::path::absolute(prepared).unwrap();
     let program = match script.split_once('.') {
@@ -121,7 +121,7 @@ impl Stage {
             ),
             ("activities.mjs", activities(2, "")),
             ("activities.py", activities(4, "")),
-            ("by calls", activities(2, ", replies = \"normal\", idle = \"200ms\"")),
+            ("by calls", activities(2, ", replies = \"normal\"")),
             ("whole", model("stream = false")),
             ("streaming", model("stream = true")),
             ("calling", model(&tools)),

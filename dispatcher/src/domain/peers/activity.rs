@@ -83,6 +83,9 @@ fn common(heard: Heard<'_>, kind: &str, id: &str, back: Back<'_>) -> Map<String,
     }))
 }
 
+/// What an activity counts for at least: many small ones take room as well.
+const BYTES_MIN: usize = 256;
+
 /// What a bot has said in a turn, as it came.
 #[derive(Debug)]
 pub struct Gathered {
@@ -119,8 +122,8 @@ impl Gathered {
     }
 
     fn read(&mut self, text: &str) -> Result<Value, &'static str> {
-        self.bytes_left =
-            self.bytes_left.checked_sub(text.len()).ok_or("it said too much by calls")?;
+        let bytes = text.len().max(BYTES_MIN);
+        self.bytes_left = self.bytes_left.checked_sub(bytes).ok_or("it said too much by calls")?;
         let activity: Option<Value> = serde_json::from_str(text).ok();
         activity.filter(clean::is_shallow).ok_or("an activity is nested too deep")
     }

@@ -96,7 +96,7 @@ fn raw(value: &Value) -> Box<serde_json::value::RawValue> {
 
 #[test]
 fn calls_keep_their_order_and_may_change_what_they_said() {
-    let mut gathered = Gathered::new(1_000);
+    let mut gathered = Gathered::new(10_000);
     let text = |text: &str| raw(&json!({"type": "message", "text": text}));
     gathered.hear(call(1, Change::Sent(raw(&json!({"type": "typing"}))))).unwrap();
     assert!(gathered.is_empty());
@@ -113,11 +113,14 @@ fn calls_keep_their_order_and_may_change_what_they_said() {
 
 #[test]
 fn calls_are_bounded_in_bytes_over_the_turn_and_in_depth() {
-    let mut gathered = Gathered::new(60);
+    let mut gathered = Gathered::new(1_000);
     let said = |text: &str| call(1, Change::Sent(raw(&json!({"text": text}))));
-    gathered.hear(said(&"x".repeat(40))).unwrap();
+    gathered.hear(said(&"x".repeat(400))).unwrap();
     gathered.take();
-    assert_eq!(gathered.hear(said("0123456789")), Err("it said too much by calls"));
+    gathered.hear(said("a small one")).unwrap();
+    assert_eq!(gathered.hear(said(&"x".repeat(400))), Err("it said too much by calls"));
+    assert_eq!(gathered.hear(said("a")), Ok(()));
+    assert_eq!(gathered.hear(said("a")), Err("it said too much by calls"));
     let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
     let deep = serde_json::value::RawValue::from_string(deep).unwrap();
     let mut gathered = Gathered::new(1_000);

@@ -12,7 +12,7 @@ use crate::support::system::System;
 const METHOD: Body = Body::Error("Method not allowed");
 
 pub(super) fn rows(system: &System) -> Vec<Row> {
-    [paths(system), mutations(system), methods(system), polls(system)]
+    [paths(system), mutations(system), methods(system), polls(system), calls(system)]
         .into_iter()
         .flatten()
         .collect()
@@ -112,6 +112,36 @@ fn methods(system: &System) -> Vec<Row> {
     rows.push(row("POST on a poll", &with("POST", &poll), 405, METHOD));
     rows.push(row("DELETE on a poll", &with("DELETE", &poll), 405, METHOD));
     rows
+}
+
+/// What bots call, with tickets that are none: one answer, in the shape that bots read.
+fn calls(system: &System) -> Vec<Row> {
+    let none =
+        || Body::Exactly(r#"{"error":{"code":"not_found","message":"Not found"}}"#.to_owned());
+    let tickets = [
+        "x".to_owned(),
+        "%00".to_owned(),
+        "..".to_owned(),
+        "AQcA".to_owned(),
+        "A".repeat(300),
+        "a+/=".repeat(50),
+        "x".repeat(20_000),
+        minimal(&system.app.client, &system.app.secret),
+    ];
+    let methods = ["POST", "GET", "PUT", "DELETE", "PATCH"];
+    let pairs = tickets.iter().flat_map(|ticket| methods.map(|method| (ticket, method)));
+    pairs
+        .map(|(ticket, method)| {
+            let path = format!("/bot-framework/{ticket}/v3/conversations/c/activities/a");
+            let request = Request::new(method, &path)
+                .header("Content-Type", "application/json")
+                .body(system.message("ann", NEVER));
+            let name: String = format!("{method} {path}").chars().take(80).collect();
+            // A slash makes it another path.
+            let body = if ticket.contains('/') { NOT_FOUND } else { none() };
+            row(name, &request, 404, body)
+        })
+        .collect()
 }
 
 fn polls(system: &System) -> Vec<Row> {
