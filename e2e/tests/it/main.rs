@@ -27,3 +27,4 @@ mod support;
 mod tokens;
 mod torture;
 mod tracing;
+mod types;
