@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::broker::Broker;
 use shared::domain::ids::TurnId;
 use shared::lanes::Run;
-use shared::registry::RegistryStore;
+use shared::registry::{RegistryError, RegistryStore};
 use shared::store::{Committed, Conversation, Session, SettledTurn, StoreError, Turns};
 use tokio::time::Instant;
 
@@ -86,6 +86,32 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
                     tracing::warn!(%error, failures, "a conversation cannot be loaded yet");
                     self.wait(failures, run).await?;
                 }
+            }
+        }
+    }
+
+    /// Reads the registry anew.
+    pub(super) async fn refresh(&self, run: &Run<Work>) -> Result<(), Halt> {
+        self.insist(run, "the registry", || self.registry.refresh(&self.store)).await
+    }
+
+    /// Reads something, for as long as it takes. A database that is away is never a verdict.
+    pub(super) async fn insist<T, E: Into<RegistryError>, F: Future<Output = Result<T, E>>>(
+        &self,
+        run: &Run<Work>,
+        what: &str,
+        read: impl Fn() -> F,
+    ) -> Result<T, Halt> {
+        let mut failures = 0;
+        loop {
+            match self.unless_closing(run, read()).await?.map_err(Into::into) {
+                Ok(found) => return Ok(found),
+                Err(error @ RegistryError::Store(StoreError::Away(_))) => {
+                    failures += 1;
+                    tracing::warn!(%error, failures, "{what} cannot be read yet");
+                    self.wait(failures, run).await?;
+                }
+                Err(error) => return Err(Halt(format!("{what} cannot be read: {error}"))),
             }
         }
     }

@@ -12,8 +12,8 @@ use shared::domain::turn::Turn;
 use shared::domain::wider::Kept;
 use shared::lanes::Run;
 use shared::lanes::permits::Permit;
-use shared::registry::{self, Channel, Overrides, RegistryError, RegistryStore};
-use shared::store::{Conversation, StoreError, Turns};
+use shared::registry::{self, Channel, Overrides, RegistryStore};
+use shared::store::{Conversation, Turns};
 use shared::tracer::Kind;
 use shared::wire::jobs::Spent;
 use tokio::time::Instant;
@@ -89,6 +89,11 @@ impl Tried {
         Self { ran: Ran::unavailable(), ends_dialog: false, took: Duration::ZERO, spent: None }
     }
 
+    /// Whether it failed while this process was stopped: a process that runs ends a call in time.
+    fn was_stopped(&self, given: Duration) -> bool {
+        matches!(self.ran, Ran::Badly { .. }) && self.took > given + STOPPED
+    }
+
     /// The fall-back's answer, when it has one. Where the bot itself waits stays as it was.
     fn or(self, other: Self, opened: &Session, why: &str) -> Self {
         let took = self.took + other.took;
@@ -155,8 +160,13 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             session,
             time,
         };
-        let own = try_of(bot, opened.clone(), time);
-        let mut tried = match self.attempt(memory, work, own, run).await? {
+        let own = || try_of(Arc::clone(&bot), opened.clone(), time);
+        let mut own_try = self.attempt(memory, work, own(), run).await?;
+        if matches!(&own_try, Attempted::Ran(tried) if tried.was_stopped(time)) {
+            // Its answer may have come while nobody listened: it is asked once more, under the same key.
+            own_try = self.attempt(memory, work, own(), run).await?;
+        }
+        let mut tried = match own_try {
             Attempted::Ran(tried) => tried,
             Attempted::Never(why) => return Ok(self.parked(work, conversation, &why)),
         };
@@ -243,14 +253,12 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         Ok(Attempted::Ran(tried))
     }
 
-    /// What a call says of the bot. One that took far longer than it was given was not the bot's: this
-    /// process was stopped meanwhile, and would answer for a bot that is well when it goes on.
+    /// What a call says of the bot: nothing, when this process was stopped meanwhile.
     fn judge(&self, bot: &BotId, ticket: Ticket, tried: &Tried, given: Duration) {
-        let well = matches!(tried.ran, Ran::Well { .. });
-        if !well && tried.took > given + STOPPED {
+        if tried.was_stopped(given) {
             return;
         }
-        if ticket.ended(well) {
+        if ticket.ended(matches!(tried.ran, Ran::Well { .. })) {
             self.metrics.breakers_opened.inc();
             tracing::warn!(bot.id = %bot, "a bot keeps failing: it is answered for");
         }
@@ -338,32 +346,6 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         }
         self.refresh(run).await?;
         Ok(find())
-    }
-
-    /// Reads the registry anew.
-    pub(super) async fn refresh(&self, run: &Run<Work>) -> Result<(), Halt> {
-        self.insist(run, "the registry", || self.registry.refresh(&self.store)).await
-    }
-
-    /// Reads something, for as long as it takes. A database that is away is never a verdict.
-    pub(super) async fn insist<T, E: Into<RegistryError>, F: Future<Output = Result<T, E>>>(
-        &self,
-        run: &Run<Work>,
-        what: &str,
-        read: impl Fn() -> F,
-    ) -> Result<T, Halt> {
-        let mut failures = 0;
-        loop {
-            match self.unless_closing(run, read()).await?.map_err(Into::into) {
-                Ok(found) => return Ok(found),
-                Err(error @ RegistryError::Store(StoreError::Away(_))) => {
-                    failures += 1;
-                    tracing::warn!(%error, failures, "{what} cannot be read yet");
-                    self.wait(failures, run).await?;
-                }
-                Err(error) => return Err(Halt(format!("{what} cannot be read: {error}"))),
-            }
-        }
     }
 
     /// The turn's channel, as far as it is known.

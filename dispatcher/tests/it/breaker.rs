@@ -67,10 +67,10 @@ async fn turns_that_wait_for_a_hanging_bot_are_answered_as_soon_as_its_breaker_o
 }
 
 #[tokio::test]
-async fn a_process_that_was_stopped_does_not_answer_for_bots_that_are_well() {
+async fn a_process_that_was_stopped_does_not_answer_for_bots_that_are_well_and_asks_them_again() {
     let world = World::new().await;
-    let bot = Scripted::new(|text, _| match text {
-        "hang" => Do::Hang,
+    let bot = Scripted::new(|text, number| match text {
+        "hang" if number < 5 => Do::Hang,
         "stop" => Do::Block(STOPPED),
         _ => Do::Append,
     });
@@ -87,8 +87,9 @@ async fn a_process_that_was_stopped_does_not_answer_for_bots_that_are_well() {
         world.say(&format!("stopper-{n}"), "stop").await;
     }
     for turn in &hanging {
-        assert_eq!(world.settled(turn).await.outcome, Outcome::BotTimedOut);
+        assert_eq!(world.settled(turn).await.outcome, Outcome::Answered);
     }
+    assert_eq!(bot.runs_of("hang"), 10);
     assert_eq!(dispatcher.metric("breakers_opened_total", None), 0);
     let turn = world.say("ann", "a").await;
     assert_eq!(world.settled(&turn).await.outcome, Outcome::Answered);
