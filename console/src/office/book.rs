@@ -58,7 +58,8 @@ impl Book {
                     records.remove(&(*kind, id.clone()));
                 }
                 other => {
-                    change(rows.get_or_insert_with(|| (*self.registry).clone()), other, ordinals)?
+                    let rows = rows.get_or_insert_with(|| (*self.registry).clone());
+                    change(rows, other, ordinals)?;
                 }
             }
         }

@@ -72,6 +72,7 @@ async fn sealed(api: &Api<Served>) {
 }
 
 /// Turns of the last day; `SWITCHHOOK_TEST_TURNS` says how many.
+#[expect(clippy::disallowed_methods, reason = "a test is told by the environment")]
 fn turns() -> u64 {
     const USUAL: u64 = 200_000;
     std::env::var("SWITCHHOOK_TEST_TURNS").map_or(USUAL, |text| text.parse().unwrap())

@@ -119,10 +119,11 @@ async fn play(system: &System, (message, death): (usize, Death), user: &str) {
         }
         let talk = said(system.hosts().remove(0), user.to_owned(), n, text);
         let answer = if let (true, Death::Process(_)) = (n == message, death) {
-            let talk = tokio::spawn(talk);
-            testkit::until("the process has died", || async { !up.alive() }).await;
-            up.restart().await.unwrap();
-            talk.await.unwrap()
+            let again = async {
+                testkit::until("the process has died", || async { !up.alive() }).await;
+                up.restart().await.unwrap();
+            };
+            tokio::join!(talk, again).0
         } else {
             talk.await
         };
