@@ -23,8 +23,9 @@ fn with(bot: &Bot, name: &str) -> Bot {
 
 fn restarting(bot: &Bot) -> Bot {
     let mut bot = bot.clone();
-    let Logic::Script(script) = &mut bot.logic else { panic!("{bot:?}") };
-    script.restart_dialogs = true;
+    if let Logic::Script(script) = &mut bot.logic {
+        script.restart_dialogs = true;
+    }
     bot
 }
 
