@@ -37,7 +37,7 @@ async fn told(up: &Up, words: &str, times: usize) {
 }
 
 #[tokio::test]
-async fn a_script_that_changes_answers_as_it_has_become_and_an_open_dialog_begins_anew() {
+async fn a_script_that_changes_answers_as_it_has_become_and_an_open_dialog_as_its_bot_says() {
     let data = Data::new();
     let folder = files(&data, "say('one ' + await ask('Who?'))");
     let up = data.up(&["--no-demo", "--watch", &folder]).await;
@@ -47,7 +47,18 @@ async fn a_script_that_changes_answers_as_it_has_become_and_an_open_dialog_begin
     data.file("bots/greeter.js", "say('two ' + message)");
     told(&up, "published  bot g", 1).await;
     assert!(up.printed().contains("source: "), "{}", up.printed());
-    assert_eq!(say(&data, "Ann"), "two Ann\n");
+    assert_eq!((say(&data, "Ann"), say(&data, "hi")), ("one Ann\n".into(), "two hi\n".into()));
+    data.file("bots/greeter.js", "say('three ' + await ask('Who?'))");
+    told(&up, "published  bot g", 2).await;
+    assert_eq!(say(&data, "hi"), "Who?\n");
+    let file = format!("{folder}/registry.toml");
+    let restarting = std::fs::read_to_string(&file).unwrap();
+    let restarting = restarting.replace("script = ", "restart_dialogs = true\nscript = ");
+    std::fs::write(file, restarting).unwrap();
+    told(&up, "published  bot g", 3).await;
+    data.file("bots/greeter.js", "say('four ' + message)");
+    told(&up, "published  bot g", 4).await;
+    assert_eq!(say(&data, "Ann"), "four Ann\n");
     assert_eq!(up.stop().await, Some(0));
 }
 
