@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -97,7 +98,8 @@ pub struct Journal {
 
 impl Journal {
     pub fn create(path: &Path) -> anyhow::Result<Self> {
-        let file = File::options().create_new(true).append(true).open(path)?;
+        let file = File::options().create_new(true).append(true).open(path);
+        let file = file.with_context(|| format!("cannot begin {}", path.display()))?;
         Ok(Self {
             began: Instant::now(),
             file: Mutex::new(BufWriter::new(file)),
