@@ -33,11 +33,14 @@ impl Bot for Appender {
         tokio::time::sleep(think).await;
         self.world.gate(self.process).await;
         let wrong = |_| BotError::Failed("not a number".to_owned());
-        let number: u64 = turn.turn.text.parse().map_err(wrong)?;
+        // A line each: messages that are answered as one.
+        let numbers: Result<Vec<u64>, _> = turn.turn.text.lines().map(str::parse).collect();
+        let numbers = numbers.map_err(wrong)?;
+        let number = numbers.last().copied().unwrap_or_default();
         let mut kept = turn.session().bot_user;
         let list = kept.entry("list").or_insert_with(|| Value::Array(Vec::new()));
         if let Value::Array(list) = list {
-            list.push(number.into());
+            list.extend(numbers.into_iter().map(Value::from));
         }
         let list = list.to_string();
         turn.set_session(kept)?;

@@ -1,16 +1,19 @@
 //! What must hold when everything has come to rest.
 
+mod bursts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
 use serde_json::Value;
 use shared::domain::ids::{ConversationId, TurnId};
-use shared::domain::outcome::Outcome;
 use shared::domain::turn::Mode;
+use tokio::time::Instant;
 
-use crate::bot::messages;
+use crate::run::Scenario;
 use crate::store::Db;
+use bursts::Way;
 
 /// What came of a publish, as its caller saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub(crate) struct Send {
     pub(crate) turn: TurnId,
     pub(crate) mode: Mode,
     pub(crate) sent: Sent,
+    /// When it was on its way.
+    pub(crate) at: Instant,
 }
 
 /// What an endpoint saw, in order.
@@ -60,17 +65,21 @@ pub struct Verdict {
     pub faults: BTreeMap<&'static str, u64>,
     /// Turns whose bot was too late.
     pub timed_out: u64,
+    /// Turns that were settled without a run because of others, by outcome.
+    pub aside: BTreeMap<&'static str, u64>,
     /// Commits that came too late and were refused.
     pub refused_commits: u64,
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, trace, accepted, posts, faults, timed_out, refused_commits, .. } = self;
+        let Self {
+            seed, trace, accepted, posts, faults, timed_out, aside, refused_commits, ..
+        } = self;
         write!(
             f,
             "seed {seed} trace {trace:016x}: {accepted} accepted, {posts} posts, faults {faults:?}, \
-             {timed_out} timed out, {refused_commits} commits refused"
+             {timed_out} timed out, aside {aside:?}, {refused_commits} commits refused"
         )?;
         for offence in &self.offences {
             write!(f, "\n  {offence}")?;
@@ -91,7 +100,7 @@ fn numbers(list: &Value) -> Vec<u64> {
 }
 
 /// Every promise that did not hold, in words.
-pub(crate) fn offences(history: &History, db: &Db) -> Vec<String> {
+pub(crate) fn offences(scenario: Scenario, history: &History, db: &Db) -> Vec<String> {
     let mut conversations: BTreeMap<ConversationId, Vec<&Send>> = BTreeMap::new();
     for send in &history.sends {
         conversations.entry(send.conversation).or_default().push(send);
@@ -100,21 +109,23 @@ pub(crate) fn offences(history: &History, db: &Db) -> Vec<String> {
     let frozen = history.faults.contains_key("freeze");
     for (conversation, sends) in &conversations {
         let list = list(db, *conversation);
-        found.extend(turns(sends, &list, db, frozen));
-        let mode = sends.first().map(|send| send.mode);
-        found.extend(if mode == Some(Mode::Sync) {
-            replies(sends, &list, db)
+        let Some(mode) = sends.first().map(|send| send.mode) else { continue };
+        let ways = bursts::ways(sends, db);
+        found.extend(turns(sends, &list, db, &ways));
+        found.extend(bursts::offences(scenario, mode, &ways, db, frozen));
+        if mode == Mode::Sync {
+            found.extend(replies(sends, &list, db));
+            found.extend(bursts::untold(scenario, sends, history));
         } else {
-            deliveries(sends, &list, history)
-        });
+            found.extend(deliveries(&ways, history));
+        }
     }
     found.extend(replies_changed(history, db));
     found.extend(db.strays.iter().map(|why| format!("a job became a stray: {why}")));
     found
 }
 
-/// `frozen`: a process was, so that its bot may have been too late.
-fn turns(sends: &[&Send], list: &[u64], db: &Db, frozen: bool) -> Vec<String> {
+fn turns(sends: &[&Send], list: &[u64], db: &Db, ways: &[Way<'_>]) -> Vec<String> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
     for number in list {
@@ -127,28 +138,22 @@ fn turns(sends: &[&Send], list: &[u64], db: &Db, frozen: bool) -> Vec<String> {
     }
     let accepted: Vec<u64> =
         sends.iter().filter(|s| s.sent == Sent::Accepted).map(|send| send.number).collect();
-    // A frozen process's bot may be too late; the user is told so, and the list does not grow.
-    let late = |number: &u64| {
-        let rows = sends.iter().filter(|send| send.number == *number);
-        let mut rows = rows.filter_map(|send| db.turns.get(&send.turn));
-        frozen && rows.any(|row| row.outcome == Outcome::BotTimedOut)
-    };
-    let gone = accepted.iter().filter(|number| !seen.contains(number) && !late(number));
+    let heard = |number: u64| ways.iter().find(|way| way.send.number == number).map(Way::is_heard);
+    let gone =
+        accepted.iter().filter(|number| !seen.contains(number) && heard(**number) != Some(false));
     found.extend(gone.map(|number| format!("lost: {number}")));
+    let refused = seen.iter().filter(|number| heard(**number) == Some(false));
+    found.extend(
+        refused.map(|number| format!("heard: {number}, of which its caller was told otherwise")),
+    );
     let order: Vec<u64> = list.iter().copied().filter(|n| accepted.contains(n)).collect();
     if !order.is_sorted() {
         found.push(format!("reordered: {order:?}"));
     }
     for send in sends {
-        let effects = db.effects.iter().filter(|turn| **turn == send.turn).count();
+        let effects = db.effects.iter().filter(|(turn, _)| *turn == send.turn).count();
         if effects > 1 {
             found.push(format!("duplicated effect: {} was committed {effects} times", send.number));
-        }
-        let outcome = db.turns.get(&send.turn).map(|row| row.outcome);
-        let ended =
-            |outcome| outcome == Outcome::Answered || (frozen && outcome == Outcome::BotTimedOut);
-        if outcome.is_some_and(|outcome| !ended(outcome)) {
-            found.push(format!("turn {} ended as {outcome:?}", send.number));
         }
     }
     found
@@ -175,14 +180,11 @@ fn replies_changed(history: &History, db: &Db) -> Vec<String> {
 }
 
 /// Each message came, with one id and one body, and none before those in front of it were accepted.
-fn deliveries(sends: &[&Send], list: &[u64], history: &History) -> Vec<String> {
-    let turns: BTreeMap<u64, TurnId> = sends.iter().map(|send| (send.number, send.turn)).collect();
-    let expected: Vec<(String, String)> = list
+fn deliveries(ways: &[Way<'_>], history: &History) -> Vec<String> {
+    let expected: Vec<(String, String)> = ways
         .iter()
-        .filter_map(|number| turns.get(number).map(|turn| (*number, *turn)))
-        .flat_map(|(number, turn)| {
-            (0..messages(number)).map(move |i| (format!("msg_{turn}_{i}"), format!("{number}#{i}")))
-        })
+        .flat_map(|way| way.texts().into_iter().zip(0..).map(|(text, i)| (way.send.turn, text, i)))
+        .map(|(turn, text, i)| (format!("msg_{turn}_{i}"), text))
         .collect();
     let place: BTreeMap<&str, usize> =
         expected.iter().enumerate().map(|(at, (id, _))| (id.as_str(), at)).collect();

@@ -1,8 +1,10 @@
 //! What an ingress does with what users say, without HTTP: a turn is published, and only a confirm is a
-//! yes. One user says the next thing when the last is answered, accepted or refused.
+//! yes. One user says the next thing when the last is answered, accepted or refused; a hasty one does not wait
+//! for answers.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::json;
 use shared::broker::{Broker as _, PublishError, ReplyAddress};
 use shared::clock::Clock;
@@ -12,6 +14,7 @@ use shared::entropy::Entropy;
 use shared::topology::Queue;
 use shared::wire::envelope::Keys;
 use shared::wire::jobs::{Replies, TurnJob};
+use tokio::time::Instant;
 
 use crate::broker::SimBroker;
 use crate::check::{Send, Sent};
@@ -31,41 +34,59 @@ pub(crate) struct User {
     pub(crate) number: u64,
     pub(crate) mode: Mode,
     pub(crate) turns: u64,
+    /// Waits for no answer before the next message, and thinks for a moment only.
+    pub(crate) hasty: bool,
 }
 
 impl User {
     pub(crate) async fn talk(self) {
+        let mut jobs = Vec::new();
         for number in 1..=self.turns {
             let think = self.world.draw(|chance| match chance.between(0, 3) {
                 0 => Duration::ZERO,
                 1..3 => chance.ms(0, 400),
+                _ if self.hasty => chance.ms(0, 1_500),
                 _ => chance.ms(400, 6_000),
             });
             tokio::time::sleep(think).await;
-            self.say(number).await;
+            jobs.extend(self.say(number).await);
+            // As a client does that has not seen the answer to its request.
+            if self.hasty && self.world.draw(|chance| chance.permille(150)) {
+                self.repeat(&jobs).await;
+            }
         }
     }
 
-    async fn say(&self, number: u64) {
+    /// Says it, and returns the job when it was accepted.
+    async fn say(&self, number: u64) -> Option<(TurnId, Bytes)> {
         let turn = self.turn(number);
         let (id, key) = (turn.id, turn.conversation());
         let address = self.broker.reply_address().borrow().clone();
         let reply_to = address.filter(|_| self.mode == Mode::Sync).map(|ReplyAddress(to)| to);
-        let Ok(job) = (TurnJob { turn, reply_to, traceparent: None }).seal(&self.keys) else {
-            return;
-        };
+        let job = TurnJob { turn, reply_to, traceparent: None }.seal(&self.keys).ok()?;
         let partition = self.broker.topology().partition(&key);
-        let sent = match self.broker.publish(Queue::Turns, partition, id, job).await {
+        let at = Instant::now();
+        let sent = match self.broker.publish(Queue::Turns, partition, id, job.clone()).await {
             Ok(()) => Sent::Accepted,
             Err(PublishError::Unknown) => Sent::Unknown,
             Err(PublishError::Full | PublishError::Unavailable(_)) => Sent::Refused,
         };
-        let said = Send { conversation: key.id(), number, turn: id, mode: self.mode, sent };
+        let (conversation, mode) = (key.id(), self.mode);
+        let said = Send { conversation, number, turn: id, mode, sent, at };
         self.world.lock().history.sends.push(said);
-        if sent == Sent::Accepted && self.mode == Mode::Sync {
+        if sent == Sent::Accepted && self.mode == Mode::Sync && !self.hasty {
             // Whoever waits too long is told to poll; the answer is in the store.
             let _ = tokio::time::timeout(ANSWER_MAX, self.answered(id)).await;
         }
+        (sent == Sent::Accepted).then_some((id, job))
+    }
+
+    /// Publishes once more what was accepted before.
+    async fn repeat(&self, jobs: &[(TurnId, Bytes)]) {
+        let at = self.world.draw(|chance| chance.index(jobs.len()));
+        let Some((id, job)) = jobs.get(at) else { return };
+        let partition = self.broker.topology().partition(&self.turn(0).conversation());
+        let _ = self.broker.publish(Queue::Turns, partition, *id, job.clone()).await;
     }
 
     async fn answered(&self, turn: TurnId) {

@@ -1,5 +1,6 @@
 //! One seed: an installation, users, faults, rest, verdict.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,7 +17,9 @@ use shared::entropy::Entropy;
 use shared::ground::Ground;
 use shared::lifecycle::Lifecycle;
 use shared::registry::cache::Cache;
-use shared::registry::{Bot, Channel, Compatibility, Endpoint, Logic, Overrides, Rate, Registry};
+use shared::registry::{
+    Bot, Channel, Compatibility, Endpoint, Logic, Overrides, Rate, Registry, WhileBusy,
+};
 use shared::topology::Queue;
 use shared::tracer::Tracer;
 use shared::wire::envelope::Keys;
@@ -24,6 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::bot::Appender;
 use crate::broker::SimBroker;
+use crate::chance::Chance;
 use crate::check::{Sent, Verdict, offences};
 use crate::clients::{User, listen};
 use crate::endpoint;
@@ -46,6 +50,10 @@ pub enum Defect {
     AckBeforeCommit,
     /// A commit asks neither for the version nor for the turn's row.
     NoFence,
+    /// A turn that is answered with the next one leaves no text for it.
+    TextsDropped,
+    /// Of a turn that has a row it is now and then said that it has none.
+    RowsUnseen,
 }
 
 /// What is simulated.
@@ -68,7 +76,19 @@ pub(crate) fn channel(mode: Mode) -> ChannelId {
     if mode == Mode::Sync { "ivrInst-sync" } else { "ivrInst-async" }.into()
 }
 
-fn registry() -> anyhow::Result<Registry> {
+/// What the channel says of messages that come faster than answers. Drawn apart from everything else, so that
+/// the checks can draw it once more.
+pub(crate) fn while_busy(seed: u64, mode: Mode) -> WhileBusy {
+    let mut chance = Chance::new(seed ^ if mode == Mode::Sync { 0x5b5b } else { 0xa5a5 });
+    match chance.between(0, 7) {
+        0..3 => WhileBusy::Queue,
+        3..5 => WhileBusy::Merge(chance.ms(100, 2_000)),
+        5 => WhileBusy::Latest,
+        _ => WhileBusy::Reject,
+    }
+}
+
+fn registry(seed: u64) -> anyhow::Result<Registry> {
     let bot = Bot {
         id: BOT.into(),
         name: "bot".to_owned(),
@@ -105,7 +125,7 @@ fn registry() -> anyhow::Result<Registry> {
         deadline: Channel::DEADLINE,
         compatibility: Compatibility::default(),
         overrides: Overrides::NONE,
-        while_busy: shared::registry::WhileBusy::Queue,
+        while_busy: while_busy(seed, mode),
         rate: Rate::default(),
     });
     Ok(Registry::new(Vec::new(), vec![bot], channels.collect()))
@@ -148,7 +168,7 @@ async fn simulate(scenario: Scenario) -> anyhow::Result<Verdict> {
         keys,
         clock: Clock::with_runtime(EPOCH_MS),
         settings: load_from(None, &[], [])?,
-        registry: registry()?,
+        registry: registry(scenario.seed)?,
         balances,
         workers: Vec::new(),
     };
@@ -168,12 +188,16 @@ async fn simulate(scenario: Scenario) -> anyhow::Result<Verdict> {
     cluster.calm().await?;
     let rested = tokio::time::timeout(REST_MAX, cluster.rest()).await.is_ok();
     let state = world.lock();
-    let mut found = offences(&state.history, &state.db);
+    let mut found = offences(scenario, &state.history, &state.db);
     if !rested {
         found.push("liveness: it did not come to rest".to_owned());
     }
     let accepted = state.history.sends.iter().filter(|send| send.sent == Sent::Accepted).count();
     let late = state.db.turns.values().filter(|row| row.outcome == Outcome::BotTimedOut).count();
+    let mut aside = BTreeMap::new();
+    for row in state.db.turns.values().filter(|row| row.outcome.is_aside()) {
+        *aside.entry(row.outcome.as_str()).or_default() += 1;
+    }
     Ok(Verdict {
         seed: scenario.seed,
         trace: state.trace(),
@@ -182,6 +206,7 @@ async fn simulate(scenario: Scenario) -> anyhow::Result<Verdict> {
         posts: state.history.posts.len() as u64,
         faults: state.history.faults.clone(),
         timed_out: late as u64,
+        aside,
         refused_commits: state.refused_commits,
     })
 }
@@ -237,6 +262,7 @@ impl Cluster {
                 number,
                 mode: if number % 2 == 0 { Mode::Async } else { Mode::Sync },
                 turns,
+                hasty: Chance::new(seed).permille(500),
             };
             let _handle = tasks.spawn(user.talk());
         }

@@ -7,11 +7,13 @@ mod deliveries;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::Value;
 use shared::domain::channel::{ChannelAction, ChannelState};
 use shared::domain::delivery::{Delivery, Place};
 use shared::domain::ids::{
     BotId, ChannelId, ClientId, ConversationId, ConversationKey, TurnId, UserId,
 };
+use shared::domain::outcome::Outcome;
 use shared::domain::wider::{Kept, Scope};
 use shared::registry::control::ControlStore;
 use shared::registry::{App, Bot, Channel, Registry, RegistryError, RegistryStore};
@@ -41,6 +43,14 @@ fn away() -> StoreError {
     StoreError::Away("simulated".to_owned())
 }
 
+fn without_texts(state: &Bytes) -> Bytes {
+    let mut state: Value = serde_json::from_slice(state).unwrap_or_default();
+    if let Some(state) = state.as_object_mut() {
+        state.remove("merged");
+    }
+    state.to_string().into()
+}
+
 impl SimStore {
     /// One transaction, there and back.
     async fn call<T>(&self, work: impl FnOnce(&mut Db, Instant) -> T) -> Result<T, StoreError> {
@@ -66,10 +76,17 @@ impl Turns for SimStore {
         key: &ConversationKey,
         turn: TurnId,
     ) -> Result<(Conversation, Option<SettledTurn>), StoreError> {
-        self.call(|db, now| db.load(key, turn, now)).await
+        let (conversation, settled) = self.call(|db, now| db.load(key, turn, now)).await?;
+        // Now and then, or no job that came again would ever end.
+        let unseen =
+            self.world.has(Defect::RowsUnseen) && self.world.draw(|chance| chance.permille(500));
+        Ok((conversation, settled.filter(|_| !unseen)))
     }
 
-    async fn commit(&self, commit: TurnCommit) -> Result<Committed, CommitError> {
+    async fn commit(&self, mut commit: TurnCommit) -> Result<Committed, CommitError> {
+        if self.world.has(Defect::TextsDropped) && commit.record.outcome == Outcome::Merged {
+            commit.session.state = without_texts(&commit.session.state);
+        }
         let fenced = !self.world.has(Defect::NoFence);
         let turn = commit.record.turn;
         let committed = self.call(|db, now| db.commit(commit, now, fenced)).await?;

@@ -45,7 +45,7 @@ pub(crate) struct Db {
     pub(crate) strays: Vec<String>,
     /// Turns whose effects were written, in the order of the commits: more than one of a turn only
     /// without a fence.
-    pub(crate) effects: Vec<TurnId>,
+    pub(crate) effects: Vec<(TurnId, Instant)>,
 }
 
 impl Db {
@@ -113,7 +113,7 @@ impl Db {
             self.deliveries.insert((id, number), row);
             self.conversations.get_mut(&id)?.next_delivery = number + 1;
         }
-        self.effects.push(turn);
+        self.effects.push((turn, now));
         self.turns.insert(turn, commit.record);
         let version = self.conversations.get(&id)?.version;
         Some(Committed { version, first_delivery, head })

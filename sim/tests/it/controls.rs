@@ -1,5 +1,7 @@
 //! A checker that has never failed proves nothing.
 
+use std::collections::BTreeMap;
+
 use sim::{Defect, Scenario, Verdict, run};
 
 /// Seeds until the defect shows, at most so many. It was seed 241 that found the missing fence when this was
@@ -23,11 +25,28 @@ fn a_commit_without_a_fence_is_found_as_a_doubled_effect() {
 }
 
 #[test]
+fn a_merge_that_leaves_no_text_is_found_as_loss() {
+    assert!(found(Defect::TextsDropped, "lost").is_some());
+}
+
+#[test]
+fn a_turn_that_steps_aside_for_one_that_was_answered_before_is_found() {
+    for sign in ["superseded", "merged"] {
+        assert!(found(Defect::RowsUnseen, sign).is_some(), "{sign}");
+    }
+}
+
+#[test]
 fn without_faults_nothing_is_refused_repeated_or_late() {
+    let mut aside: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in 1..=100 {
         let verdict = run(Scenario { seed, faults: false, defect: None }).unwrap();
+        for (outcome, count) in &verdict.aside {
+            *aside.entry(outcome).or_default() += count;
+        }
         assert_eq!(verdict.offences, Vec::<String>::new(), "{verdict}");
         assert_eq!((verdict.refused_commits, verdict.timed_out), (0, 0), "{verdict}");
         assert!(verdict.accepted >= 4, "{verdict}");
     }
+    assert!(aside.len() == 3 && aside.values().all(|count| *count > 10), "{aside:?}");
 }

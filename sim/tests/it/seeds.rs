@@ -13,6 +13,7 @@ const EACH: u64 = 1_300;
 fn quarter(number: u64) {
     let (mut accepted, mut refused) = (0, 0);
     let mut faults: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut aside: BTreeMap<&str, u64> = BTreeMap::new();
     let mut broken = Vec::new();
     for seed in number * EACH..(number + 1) * EACH {
         let verdict = run(Scenario::new(seed)).unwrap();
@@ -21,18 +22,25 @@ fn quarter(number: u64) {
         for (kind, count) in &verdict.faults {
             *faults.entry(kind).or_default() += count;
         }
+        for (outcome, count) in &verdict.aside {
+            *aside.entry(outcome).or_default() += count;
+        }
         if !verdict.offences.is_empty() {
             broken.push(verdict.to_string());
         }
     }
     println!(
-        "{EACH} seeds: {accepted} turns accepted, faults {faults:?}, {refused} late commits refused"
+        "{EACH} seeds: {accepted} turns accepted, faults {faults:?}, {refused} late commits refused, \
+         {aside:?} without a run"
     );
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     // A run that meets nothing shows nothing.
     assert!(accepted > EACH * 15, "only {accepted} turns were accepted");
     for kind in ["kill", "freeze", "cut", "broker", "store", "roll", "scale"] {
         assert!(faults.get(kind).is_some_and(|count| *count > 200), "{kind}: {faults:?}");
+    }
+    for outcome in ["merged", "superseded", "rejected"] {
+        assert!(aside.get(outcome).is_some_and(|count| *count > 200), "{outcome}: {aside:?}");
     }
     assert!(refused >= 3, "only {refused} late commits were refused");
 }
