@@ -68,7 +68,7 @@ pub struct AnalyticsView {
     pub from_ms: u64,
     pub to_ms: u64,
     pub step_ms: u64,
-    /// Only the newest 20,000 messages, or deliveries, are counted, and there were more.
+    /// Only the newest 10,000 messages, or deliveries, are counted, and there were more.
     pub messages_cut: bool,
     pub deliveries_cut: bool,
     pub whole: FiguresView,

@@ -112,7 +112,7 @@ fn figures(view: &AnalyticsView) -> Vec<Block> {
     let mut blocks = Vec::new();
     for (cut, what) in [(view.messages_cut, "messages"), (view.deliveries_cut, "deliveries")] {
         if cut {
-            let title = format!("Only the newest 20,000 {what} are counted");
+            let title = format!("Only the newest 10,000 {what} are counted");
             blocks.push(fields::notice("warn", &title, "There were more in this time."));
         }
     }

@@ -9,7 +9,7 @@ use crate::domain::ids::ChannelId;
 use crate::domain::outcome::Outcome;
 
 /// The most turns, and the most settled deliveries, that one tally counts.
-pub const COUNTED: u32 = 20_000;
+pub const COUNTED: u32 = 10_000;
 /// The most buckets of a tally.
 pub const BUCKETS: u32 = 400;
 

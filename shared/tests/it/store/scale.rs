@@ -167,7 +167,7 @@ async fn figures<S: Store>(s: &S) -> Vec<Timed> {
     let (mut all, hour) = (Vec::new(), 3_600_000);
     let now = i64::try_from(Clock::Real.unix_ms()).unwrap();
     for (what, of, width_ms, count, cut) in [
-        ("a busy channel's day", 0, hour, 24_u32, false),
+        ("a busy channel's half day", 0, hour, 12_u32, false),
         ("a busy channel's week", 0, 24 * hour, 8, true),
         ("a quiet channel's week", 7, 24 * hour, 8, false),
     ] {
