@@ -18,7 +18,7 @@ use crate::chance::Chance;
 use crate::endpoint::Script;
 use crate::journal::Journal;
 use crate::overload::clients::{Clients, Patience};
-use crate::overload::tally::Shot;
+use crate::overload::tally::{End, Shot};
 use crate::rig::{Options, Rig};
 use crate::torture::Engines;
 use crate::torture::faults::{Fault, Nemesis, Window};
@@ -35,6 +35,9 @@ const CALM: Duration = Duration::from_secs(35);
 const CATCH_UP: u32 = 4;
 /// Nobody is frozen for longer than the product's own heartbeats allow.
 const FREEZE: u64 = 8;
+/// How long a message is repeated: longer than what waits after the longest fault may take to be done, or who gave up
+/// would tell nothing.
+const PATIENCE: Duration = Duration::from_mins(2);
 /// How long everything that was accepted may take to be delivered after the load.
 const DELIVERED_MAX: Duration = Duration::from_mins(2);
 /// What is promised: so soon after a fault as many are answered as come, and when what waited is done they
@@ -75,6 +78,10 @@ pub struct Outcome {
     pub offered: usize,
     /// Never answered with 200, however often they were repeated.
     pub unanswered: usize,
+    /// Of these, whose last try was refused (429 or 503); the others failed.
+    pub refused: usize,
+    /// From when it was due to its answer, of the message that took longest.
+    pub longest: Duration,
     /// Asynchronous messages that were accepted and never delivered.
     pub lost: usize,
     /// Runs of the bot for each turn.
@@ -103,8 +110,9 @@ pub async fn run(recovery: &Recovery) -> Result<Outcome> {
         let stop = stop.clone();
         async move { clients.until(rate / 2.0, &stop).await }
     };
-    let synchronous = Clients::new(&rig.synchronous)?.patient(Patience::default());
-    let asynchronous = Clients::new(&rig.asynchronous)?.patient(Patience::default());
+    let patience = Patience::of(PATIENCE);
+    let synchronous = Clients::new(&rig.synchronous)?.patient(patience);
+    let asynchronous = Clients::new(&rig.asynchronous)?.patient(patience);
     let start = journal.now();
     let striking = async {
         let windows = recovery.strike(&rig, &ground, &journal).await;
@@ -117,7 +125,7 @@ pub async fn run(recovery: &Recovery) -> Result<Outcome> {
     let lost = lost(&rig, &async_shots).await;
     let shots: Vec<Shot> = sync_shots.into_iter().chain(async_shots).collect();
     journal.flush()?;
-    // The clients of a load end with it, the last of them after a minute of patience.
+    // The clients of a load end with it, the last of them at the end of its patience.
     let over = windows.last().map_or(start, |window| window.ended + calm(window));
     let nexts: Vec<_> = windows.iter().skip(1).map(|window| window.began).chain([over]).collect();
     let first = windows.first().map_or(start, |window| window.began).saturating_sub(start);
@@ -134,6 +142,8 @@ pub async fn run(recovery: &Recovery) -> Result<Outcome> {
             .collect(),
         offered: shots.len(),
         unanswered: shots.iter().filter(|shot| !shot.answered()).count(),
+        refused: shots.iter().filter(|shot| matches!(shot.end, End::Refused { .. })).count(),
+        longest: shots.iter().filter(|s| s.answered()).map(|s| s.took).max().unwrap_or_default(),
         lost,
         amplification: 1.0 + ratio(journal.again(), shots.len()),
     })
@@ -244,8 +254,12 @@ impl Outcome {
         }
         let _ = writeln!(
             table,
-            "never answered {}, lost {}, {:.3} runs of the bot for each turn",
-            self.unanswered, self.lost, self.amplification
+            "never answered {} ({} of them refused at last), the last answer after {:.0} s, lost {}, {:.3} runs of the bot for each turn",
+            self.unanswered,
+            self.refused,
+            self.longest.as_secs_f64(),
+            self.lost,
+            self.amplification
         );
         for broken in self.broken() {
             let _ = writeln!(table, "BROKEN: {broken}");

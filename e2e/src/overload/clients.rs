@@ -45,13 +45,9 @@ pub struct Patience {
     most: Duration,
 }
 
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            lasts: Duration::from_mins(1),
-            first: Duration::from_millis(200),
-            most: Duration::from_secs(2),
-        }
+impl Patience {
+    pub fn of(lasts: Duration) -> Self {
+        Self { lasts, first: Duration::from_millis(200), most: Duration::from_secs(2) }
     }
 }
 
