@@ -159,16 +159,20 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
     }
 
     async fn written(&self, delivery: &Delivery, verdict: &Verdict) {
+        let channel = &delivery.channel;
         self.metrics.attempts.with_label_values(&[word(verdict)]).inc();
+        self.channels.of(channel, |figures| figures.attempts.inc(word(verdict)));
         match verdict {
             Verdict::Delivered => {
                 self.metrics.settled.with_label_values(&["delivered"]).inc();
                 let accepted = delivery.id.turn.unix_ms();
                 let took = Duration::from_millis(self.clock.unix_ms().saturating_sub(accepted));
                 self.metrics.delivery_seconds.observe(took.as_secs_f64());
+                self.channels.of(channel, |figures| figures.delivered(took));
             }
             Verdict::Park(reason) => {
                 self.metrics.settled.with_label_values(&[reason.as_str()]).inc();
+                self.channels.of(channel, |figures| figures.parked(reason.as_str()));
                 tracing::warn!(
                     delivery.id = %delivery.id, channel.id = %delivery.channel, reason = %reason,
                     "a delivery is parked, and those behind it"

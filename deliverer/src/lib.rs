@@ -7,6 +7,7 @@
 
 mod alone;
 mod attempt;
+mod channels;
 mod domain;
 mod drain;
 mod gates;
@@ -76,7 +77,10 @@ pub async fn start_with<B: Broker, S: Deliveries + Turns>(
     client: egress::Client,
 ) -> Result<Running, StartError> {
     let metrics = Metrics::register(&ground.metrics)?;
-    let room = Arc::new(Room::new(&ground, settings, client, metrics.clone()));
+    let most = settings.metrics.channels_max;
+    let channels = channels::register(&ground.metrics, (&ground.registry, most))?;
+    let counted = (metrics.clone(), channels);
+    let room = Arc::new(Room::new(&ground, settings, client, counted));
     let gates = room.gates.clone();
     sweep::start(&ground, "deliverer", move || gates.open())?;
     partitions::start(&ground, Queue::Deliveries, &Arc::new(Worker(room)))?;

@@ -39,8 +39,8 @@ pub(crate) struct Metrics {
     pub(crate) strays: IntCounter,
 }
 
-const SETTLED: [&str; 4] = ["delivered", "exhausted", "gone", "disabled"];
-const ATTEMPTS: [&str; 7] =
+pub(crate) const SETTLED: [&str; 4] = ["delivered", "exhausted", "gone", "disabled"];
+pub(crate) const ATTEMPTS: [&str; 7] =
     ["delivered", "failed", "deferred", "ours", "exhausted", "gone", "disabled"];
 const POST_SECONDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 15.0];

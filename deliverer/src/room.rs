@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::broker::Broker;
+use shared::channels::Places;
 use shared::clock::Clock;
 use shared::config::Settings;
 use shared::domain::breaker::Rules;
@@ -21,6 +22,7 @@ use shared::topology::{Partition, Topology};
 use shared::tracer::Tracer;
 use shared::wire::envelope::Keys;
 
+use crate::channels::Figures;
 use crate::gates::Gates;
 use crate::metrics::Metrics;
 use crate::ringer::{self, Ringer};
@@ -44,6 +46,7 @@ pub(crate) struct Room<B, S> {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) client: egress::Client,
     pub(crate) metrics: Metrics,
+    pub(crate) channels: Places<Figures>,
     pub(crate) gates: Gates,
     pub(crate) timers: Timers,
     pub(crate) runs: Arc<Runs>,
@@ -62,7 +65,7 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
         ground: &Ground<B, S>,
         settings: &Settings,
         client: egress::Client,
-        metrics: Metrics,
+        (metrics, channels): (Metrics, Places<Figures>),
     ) -> Self {
         let deliverer = &settings.deliverer;
         let rules = Rules { failures: deliverer.breaker_failures, open: deliverer.breaker_open };
@@ -86,6 +89,7 @@ impl<B: Broker, S: Deliveries + Turns> Room<B, S> {
             client,
             gates: Gates::new(rules, deliverer.permits, metrics.clone()),
             metrics,
+            channels,
             timers: Timers::default(),
             runs,
             ringer,

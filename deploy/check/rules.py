@@ -24,9 +24,13 @@ def check(groups, every_keda):
     documented = set(re.findall(r"^\| `(switchhook_[a-z_]+)`", page, re.MULTILINE))
     expressions = {rule.get("record", rule.get("alert")): rule["expr"] for rule in rules}
     for path in sorted((ROOT / "deploy/grafana").glob("*.json")):
-        for panel in json.loads(path.read_text())["panels"]:
+        dashboard = json.loads(path.read_text())
+        for panel in dashboard["panels"]:
             for target in panel["targets"]:
                 expressions[f"{path.name}: {panel['title']}"] = target["expr"]
+        for variable in dashboard["templating"]["list"]:
+            if variable["type"] == "query":
+                expressions[f"{path.name}: {variable['name']}"] = variable["query"]["query"]
     for found in every_keda:
         for trigger in found["spec"].get("triggers", []) if found["kind"] == "ScaledObject" else []:
             if trigger["type"] == "prometheus":

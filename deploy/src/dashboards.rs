@@ -1,7 +1,5 @@
-//! Grafana dashboards, from short tables: one of the whole, one of each room and one of the broker.
-//!
-//! There is none of a single channel: no metric has a channel's id for a label. What belongs to one channel
-//! is in the ledger.
+//! Grafana dashboards, from short tables: one of the whole, one of each room, one of the broker, and one of
+//! single channels, which are chosen in it.
 
 mod panels;
 
@@ -23,11 +21,38 @@ pub fn files() -> Vec<File> {
     DASHBOARDS.iter().map(file).collect()
 }
 
-/// Every expression of every dashboard, as Prometheus reads it: Grafana's interval stands for five minutes.
+/// Every expression of every dashboard, as Prometheus reads it: Grafana's interval stands for five minutes,
+/// and every channel is chosen.
 pub fn expressions() -> Vec<String> {
     let panels = DASHBOARDS.iter().flat_map(|dashboard| dashboard.panels);
-    let queries = panels.flat_map(|panel| panel.queries);
-    queries.map(|(query, _)| query.replace("$__rate_interval", "5m")).collect()
+    let queries = panels.flat_map(|panel| panel.queries).map(|(query, _)| *query);
+    let read = |query: &str| query.replace("$__rate_interval", "5m").replace("$channel", ".*");
+    queries.chain([CHANNELS]).map(read).collect()
+}
+
+/// The channels that there are to choose from, with what they are called.
+const CHANNELS: &str = "max by (channel, name) (switchhook_channel_info)";
+
+fn variables(dashboard: &Dashboard) -> Vec<Value> {
+    let mut variables = vec![json!({
+        "name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus",
+    })];
+    if dashboard.by_channel {
+        variables.push(json!({
+            "name": "channel",
+            "type": "query",
+            "label": "Channel",
+            "datasource": {"type": "prometheus", "uid": "${datasource}"},
+            "query": {"query": format!("query_result({CHANNELS})"), "refId": "channel"},
+            "regex": r#"/channel="(?<value>[^"]+)",\s*name="(?<text>[^"]+)"/"#,
+            "refresh": 2,
+            "sort": 1,
+            "multi": true,
+            "includeAll": true,
+            "allValue": ".*",
+        }));
+    }
+    variables
 }
 
 fn of(dashboard: &Dashboard) -> Value {
@@ -40,9 +65,7 @@ fn of(dashboard: &Dashboard) -> Value {
         "schemaVersion": 39,
         "time": {"from": "now-1h", "to": "now"},
         "refresh": "30s",
-        "templating": {"list": [{
-            "name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus",
-        }]},
+        "templating": {"list": variables(dashboard)},
         "links": [{
             "title": "Switchhook", "type": "dashboards", "tags": ["switchhook"], "asDropdown": true,
         }],

@@ -8,6 +8,7 @@
 mod alone;
 pub mod bots;
 mod breakers;
+mod channels;
 mod dead;
 pub mod domain;
 mod metrics;
@@ -106,7 +107,10 @@ where
     L: Bot + 'static,
 {
     let (shadows, waiting) = mpsc::channel(worker::WAITING_MAX);
-    let room = Arc::new(Room::new(ground, settings, (bot, shadows), metrics.clone()));
+    let most = settings.metrics.channels_max;
+    let channels = channels::register(&ground.metrics, (&ground.registry, most))?;
+    let counted = (metrics.clone(), channels);
+    let room = Arc::new(Room::new(ground, settings, (bot, shadows), counted));
     let stop = ground.lifecycle.stop();
     let serving = worker::serve_shadows(Arc::clone(&room), waiting, stop);
     let _serving = ground.lifecycle.spawn(serving);

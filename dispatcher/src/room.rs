@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shared::broker::Broker;
+use shared::channels::Places;
 use shared::clock::Clock;
 use shared::config::Settings;
 use shared::domain::breaker::Rules;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 use crate::bots::{Bot, Limits};
 use crate::breakers::Breakers;
+use crate::channels::Figures;
 use crate::dead::Drain;
 use crate::metrics::Metrics;
 use crate::replies::{self, Replier};
@@ -44,6 +46,7 @@ pub(crate) struct Room<B, S, L> {
     pub(crate) clock: Clock,
     pub(crate) process: Uuid,
     pub(crate) metrics: Metrics,
+    pub(crate) channels: Places<Figures>,
     pub(crate) permits: Permits<BotId>,
     pub(crate) redelivered: Permits<BotId>,
     /// Every run holds it; a solo run holds it alone.
@@ -65,7 +68,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         ground: &Ground<B, S>,
         settings: &Settings,
         (bot, shadows): (L, mpsc::Sender<Box<Shadowed>>),
-        metrics: Metrics,
+        (metrics, channels): (Metrics, Places<Figures>),
     ) -> Self {
         let dispatcher = &settings.dispatcher;
         let rules = Rules { failures: dispatcher.breaker_failures, open: dispatcher.breaker_open };
@@ -96,6 +99,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             clock: ground.clock.clone(),
             process: ground.process,
             metrics,
+            channels,
             permits,
             redelivered: Permits::new(REDELIVERED_MAX),
             runs: RwLock::new(()),

@@ -143,6 +143,11 @@ fn body(
     serde_json::to_vec(&body).expect("invariant: strings and numbers are JSON")
 }
 
+/// Whether a refusal is no fault of the caller's: a 5xx.
+pub(crate) fn is_ours(refusal: &Refusal) -> bool {
+    status(refusal).is_server_error()
+}
+
 fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::NoPath | Refusal::NoTicket => StatusCode::NOT_FOUND,

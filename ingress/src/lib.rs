@@ -5,6 +5,7 @@
 //! `domain/` decides, as plain values; `routes/` does it in order; `server/` holds the connections.
 
 mod alone;
+mod channels;
 mod config;
 mod domain;
 mod error;
@@ -67,7 +68,9 @@ pub async fn start<B: Broker, S: Store>(
     let replies = ground.broker.replies().ok_or(StartError::RepliesTaken)?;
     let announcements = ground.broker.announcements();
     let lifecycle = ground.lifecycle.clone();
-    let room = Arc::new(Room::new(ground, config, metrics));
+    let most = settings.metrics.channels_max;
+    let channels = channels::register(&ground.metrics, (&ground.registry, most))?;
+    let room = Arc::new(Room::new(ground, config, (metrics, channels)));
     lifecycle.spawn(replies::take(Arc::clone(&room), replies));
     lifecycle.spawn(replies::rescue(Arc::clone(&room)));
     lifecycle.spawn(room::listen(Arc::clone(&room), announcements));

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shared::broker::Broker;
+use shared::channels::Places;
 use shared::domain::ids::ClientId;
 use shared::ground::Ground;
 use shared::store::Store;
@@ -14,6 +15,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::channels::Figures;
 use crate::config::Config;
 use crate::limiter::{Conversations, FORGET_EVERY, Failures};
 use crate::limits::Limits;
@@ -33,6 +35,7 @@ pub(crate) struct Room<B, S> {
     pub(crate) ground: Ground<B, S>,
     pub(crate) config: Config,
     pub(crate) metrics: Metrics,
+    pub(crate) channels: Places<Figures>,
     pub(crate) timings: Timings,
     pub(crate) teller: Teller,
     pub(crate) waiters: Waiters,
@@ -58,7 +61,12 @@ pub(crate) struct Room<B, S> {
 }
 
 impl<B: Broker, S: Store> Room<B, S> {
-    pub(crate) fn new(ground: Ground<B, S>, config: Config, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        ground: Ground<B, S>,
+        config: Config,
+        counted: (Metrics, Places<Figures>),
+    ) -> Self {
+        let (metrics, channels) = counted;
         let mut nobody = [0; 32];
         ground.entropy.fill(&mut nobody);
         Self {
@@ -79,6 +87,7 @@ impl<B: Broker, S: Store> Room<B, S> {
             ground,
             config,
             metrics,
+            channels,
         }
     }
 }

@@ -177,6 +177,11 @@ settings! {
         /// Address of /livez, /readyz and /metrics.
         listen: SocketAddr = "127.0.0.1:8081",
     }
+    /// What is counted.
+    metrics: Metrics {
+        /// Most channels that have figures of their own in one process's metrics. All others together are the channel `other`.
+        channels_max: u32 = "100",
+    }
     /// The control plane.
     console: Console {
         /// Address of the pages and the admin API. Empty: they are not served.

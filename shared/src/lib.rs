@@ -6,10 +6,12 @@
 //! [`clock`], [`entropy`] time and chance; [`lanes`], [`partitions`] ordered work on a queue;
 //! [`sweep`] rings for what nobody looks after; [`egress`] the only way out; [`ground`] all of it in one
 //! argument; [`engines`] opens a pair; [`process`], [`lifecycle`] starting, living and stopping;
-//! [`telemetry`] logs; [`tracer`] traces; [`admin`] probes and metrics; [`fault`] what tests break on purpose.
+//! [`telemetry`] logs; [`tracer`] traces; [`admin`] probes and metrics; [`channels`] figures of single channels;
+//! [`fault`] what tests break on purpose.
 
 pub mod admin;
 pub mod broker;
+pub mod channels;
 pub mod clock;
 pub mod config;
 pub mod domain;

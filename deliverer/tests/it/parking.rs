@@ -23,10 +23,13 @@ async fn after_the_last_attempt_a_delivery_is_parked_with_those_behind_it_and_ca
     world.say(&ann, &["one", "two"]).await;
     world.settled(&ann).await;
     assert_eq!(receiver.texts(), ["one", "one", "one"], "three attempts, and the second never");
-    until("it is counted", || async {
-        deliverer.metric("deliverer_settled_total", Some("exhausted")) == 1
+    until("it is counted, and for its channel", || async {
+        ["deliverer_settled_total", "channel_deliveries_total"]
+            .map(|name| deliverer.metric(name, Some("exhausted")))
+            == [1, 1]
     })
     .await;
+    assert_eq!(deliverer.metric("channel_attempts_total", Some("failed")), 2);
     well.store(true, Ordering::SeqCst);
     world.say(&ann, &["three"]).await;
     world.settled(&ann).await;

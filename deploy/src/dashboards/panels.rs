@@ -1,6 +1,7 @@
 //! The tables of which the dashboards are made.
 
 mod broker;
+mod channel;
 mod deliverer;
 mod dispatcher;
 mod ingress;
@@ -11,6 +12,8 @@ pub(super) struct Dashboard {
     pub(super) name: &'static str,
     pub(super) title: &'static str,
     pub(super) panels: &'static [Panel],
+    /// Its queries ask for the channels that are chosen: `$channel`.
+    pub(super) by_channel: bool,
 }
 
 /// One panel: queries with their legends.
@@ -31,10 +34,15 @@ const fn panel(
     Panel { title, meaning, unit, queries }
 }
 
+const fn dashboard(name: &'static str, title: &'static str, panels: &'static [Panel]) -> Dashboard {
+    Dashboard { name, title, panels, by_channel: false }
+}
+
 pub(super) const DASHBOARDS: &[Dashboard] = &[
-    Dashboard { name: "overview", title: "the whole", panels: overview::OVERVIEW },
-    Dashboard { name: "ingress", title: "ingress", panels: ingress::INGRESS },
-    Dashboard { name: "dispatcher", title: "dispatcher", panels: dispatcher::DISPATCHER },
-    Dashboard { name: "deliverer", title: "deliverer", panels: deliverer::DELIVERER },
-    Dashboard { name: "broker", title: "the broker and the processes", panels: broker::BROKER },
+    dashboard("overview", "the whole", overview::OVERVIEW),
+    dashboard("ingress", "ingress", ingress::INGRESS),
+    dashboard("dispatcher", "dispatcher", dispatcher::DISPATCHER),
+    dashboard("deliverer", "deliverer", deliverer::DELIVERER),
+    Dashboard { by_channel: true, ..dashboard("channel", "single channels", channel::CHANNEL) },
+    dashboard("broker", "the broker and the processes", broker::BROKER),
 ];

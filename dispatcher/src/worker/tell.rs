@@ -32,6 +32,8 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         let step = &done.step;
         let outcome = step.outcome.as_str();
         self.metrics.outcomes.with_label_values(&[outcome]).inc();
+        let took = done.queued + done.took;
+        self.channels.of(&work.turn.channel, |figures| figures.settled(step.outcome, took));
         tracing::info!(
             target: OUTCOME,
             outcome, queued_ms = ms(done.queued), took_ms = ms(done.took), turn.id = %work.turn.id,

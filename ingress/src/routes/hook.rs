@@ -51,6 +51,19 @@ pub(super) async fn answer<B: Broker, S: Store>(
 ) -> Result<Response<Body>, Refusal> {
     let began = Instant::now();
     let principal = door::enter(room, peer, &place, Meant::One, headers)?;
+    let answered = hear(room, (peer, began), &principal, headers, incoming).await;
+    room.channels.of(&principal.channel.id, |figures| figures.answered(&answered));
+    answered
+}
+
+/// Reads what somebody who has proved himself says, and answers.
+async fn hear<B: Broker, S: Store>(
+    room: &Room<B, S>,
+    (peer, began): (IpAddr, Instant),
+    principal: &Principal,
+    headers: &HeaderMap,
+    incoming: &mut Incoming,
+) -> Result<Response<Body>, Refusal> {
     let channel = &principal.channel;
     body::check_media_type(headers)?;
     let key = body::key(headers)?;
@@ -59,7 +72,7 @@ pub(super) async fn answer<B: Broker, S: Store>(
     let body = body::read(incoming, config.body_max, config.body_timeout).await?;
     let ground = &room.ground;
     let id = TurnId::new(ground.entropy.uuid_v7(ground.clock.unix_ms()));
-    let turn = admit(&principal, &body, id).map_err(Refusal::Invalid)?;
+    let turn = admit(principal, &body, id).map_err(Refusal::Invalid)?;
 
     // Only what is proved and can be read leaves a span: nobody else may fill the collector.
     let (trace, parent) = trace(room, headers, id);
@@ -68,7 +81,7 @@ pub(super) async fn answer<B: Broker, S: Store>(
     span.text("switchhook.bot.id", &channel.bot);
     span.text("switchhook.channel.id", &channel.id);
     let admitted = Admitted { repeat: false, trace, turn };
-    let answered = hand_over(room, peer, &principal, admitted, (key, &body)).await;
+    let answered = hand_over(room, peer, principal, admitted, (key, &body)).await;
     if let Err(refusal) = &answered {
         span.text("switchhook.refusal", refusal.reason());
         span.fail();

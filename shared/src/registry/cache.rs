@@ -56,9 +56,13 @@ impl Cache {
 
     /// Reads the registry now.
     pub async fn refresh<S: RegistryStore>(&self, store: &S) -> Result<(), RegistryError> {
-        let registry = Arc::new(store.registry().await?);
-        self.0.current.store(Arc::new(Loaded { registry, at: Instant::now() }));
+        self.put(store.registry().await?);
         Ok(())
+    }
+
+    /// Puts in what was read now.
+    pub(crate) fn put(&self, registry: Registry) {
+        self.0.current.store(Arc::new(Loaded { registry: Arc::new(registry), at: Instant::now() }));
     }
 
     /// Keeps the copy fresh until `stop`. A read that fails leaves the old copy, which then ages.

@@ -111,6 +111,68 @@ async fn no_user_or_token_is_in_the_metrics_or_the_log() {
     }
 }
 
+/// The sum of what is served of a metric, over its series with all of these labels.
+fn sum(served: &str, name: &str, labels: &[&str]) -> u64 {
+    let series = served.lines().filter_map(|line| line.rsplit_once(' '));
+    let of = series.filter(|(series, _)| series.split('{').next() == Some(name));
+    let with = of.filter(|(series, _)| labels.iter().all(|label| series.contains(label)));
+    with.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
+}
+
+#[tokio::test]
+async fn single_channels_have_figures_up_to_the_maximum_and_the_sums_are_whole() {
+    let data = Data::new().set("metrics.channels_max", "1");
+    let up = data.up(&[]).await;
+    let channels = data.demo()["bots"][0]["channels"].clone();
+    let [own, other] = [0, 1].map(|index| channels[index]["url"].as_str().unwrap().to_owned());
+    assert_eq!([&channels[0]["mode"], &channels[1]["mode"]], ["sync", "async"]);
+    let token = data.run(&["token", "--app", "demo"]);
+    for (url, messages) in [(&own, 1), (&other, 3)] {
+        for _ in 0..messages {
+            assert_eq!(say(url, token.trim(), "u", "hello").await.status, 200);
+        }
+        let form = [format!("Authorization: bearer {}", token.trim())];
+        assert_eq!(http("POST", url, &form, "text=hello").await.status, 415);
+    }
+    let metrics = format!("{}/metrics", up.admin);
+    // What is counted last of a turn and of a delivery: whatever is looked at after it is whole.
+    testkit::until("all to be counted", || async {
+        let served = http("GET", &metrics, &[], "").await.body;
+        let count = |name: &str| sum(&served, &format!("switchhook_channel_{name}_count"), &[]);
+        ((count("turn_seconds"), count("delivery_seconds")) == (4, 3)).then_some(())
+    })
+    .await;
+    let served = http("GET", &metrics, &[], "").await.body;
+    for (family, room) in [
+        ("switchhook_channel_turns_total", "switchhook_dispatcher_turns_total"),
+        ("switchhook_channel_attempts_total", "switchhook_deliverer_attempts_total"),
+        ("switchhook_channel_deliveries_total", "switchhook_deliverer_settled_total"),
+        (
+            "switchhook_channel_delivery_seconds_count",
+            "switchhook_deliverer_delivery_seconds_count",
+        ),
+    ] {
+        assert_eq!(sum(&served, family, &[]), sum(&served, room, &[]), "{family}");
+    }
+    for (family, label, by_channel) in [
+        ("switchhook_channel_turns_total", r#"outcome="answered""#, [1, 3]),
+        ("switchhook_channel_requests_total", r#"result="accepted""#, [1, 3]),
+        ("switchhook_channel_requests_total", r#"result="refused""#, [1, 1]),
+        ("switchhook_channel_deliveries_total", r#"outcome="delivered""#, [0, 3]),
+    ] {
+        let named = format!("channel={}", channels[0]["webhook_id"]);
+        let counted = [named.as_str(), r#"channel="other""#]
+            .map(|channel| sum(&served, family, &[label, channel]));
+        assert_eq!(
+            (counted, sum(&served, family, &[label])),
+            (by_channel, counted.iter().sum()),
+            "{family}"
+        );
+    }
+    let names = format!("{{channel={},name=\"echo/sync\"}} 1", channels[0]["webhook_id"]);
+    assert!(served.contains(&format!("switchhook_channel_info{names}\n")), "{served}");
+}
+
 #[tokio::test]
 async fn the_probes_tell_alive_and_ready() {
     let data = Data::new();
