@@ -72,6 +72,10 @@ impl<S: Store> Desk<S> {
             copies::merge(&mut plain, &mut given, patch, BOT_SECRETS);
             let draft = copies::with(plain.clone(), &given)?;
             let mut bot = copies::revive_bot(&row, draft, &self.entropy)?;
+            // Nor does one go elsewhere that was given with an edit before this.
+            if !patch.contains_key("authorization") && given.contains_key("authorization") {
+                copies::may_keep(&edited.value.logic, &bot.logic)?;
+            }
             beside::resolve(&mut bot, &book.registry)?;
             free(book, &bot)?;
             let detail = json!({"before": before, "after": plain, "secrets": secrets_of(patch, BOT_SECRETS)});
@@ -183,7 +187,10 @@ fn parent(book: &Book, bot: &BotId) -> Result<Option<String>, Problem> {
 
 fn free(book: &Book, bot: &Bot) -> Result<(), Problem> {
     let mut others = book.registry.bots.values();
-    if others.any(|other| other.name == bot.name && other.id != bot.id) {
+    let mut unreadable = book.registry.unreadable.values();
+    if others.any(|other| other.name == bot.name && other.id != bot.id)
+        || unreadable.any(|other| other.name == bot.name)
+    {
         return Err(Problem::conflict(format!("a bot is named {:?} already", bot.name)));
     }
     Ok(())

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use shared::domain::channel::ChannelState;
 use shared::entropy::Entropy;
 use shared::registry::control::{Kind, Record};
-use shared::registry::{Bot, Channel, Logic};
+use shared::registry::{Bot, Channel, Logic, Peer};
 use url::Url;
 
 use super::book::{self, Book};
@@ -80,14 +80,17 @@ pub fn revive_bot(row: &Bot, draft: BotDraft, entropy: &Entropy) -> Result<Bot, 
     }
     let mut bot = validate::bot(&draft, entropy)?;
     bot.id = row.id.clone();
+    if !dropped && secret_of(&bot.logic).is_none() {
+        may_keep(&row.logic, &bot.logic)?;
+    }
     match (&mut bot.logic, &row.logic) {
-        (Logic::Http(new), Logic::Http(old)) if !dropped => {
-            let (at, was_at) = (&new.url, &old.url);
-            keep_authorization((at, &mut new.authorization), (was_at, &old.authorization))?;
+        (Logic::Http(new), Logic::Http(old)) if !dropped && new.authorization.is_none() => {
+            new.authorization.clone_from(&old.authorization);
         }
-        (Logic::Connector(new), Logic::Connector(old)) if !dropped => {
-            let (at, was_at) = (&new.url, &old.url);
-            keep_authorization((at, &mut new.authorization), (was_at, &old.authorization))?;
+        (Logic::Connector(new), Logic::Connector(old))
+            if !dropped && new.authorization.is_none() =>
+        {
+            new.authorization.clone_from(&old.authorization);
         }
         (Logic::Script(new), Logic::Script(old)) if new.env.is_none() => {
             new.env.clone_from(&old.env);
@@ -97,20 +100,42 @@ pub fn revive_bot(row: &Bot, draft: BotDraft, entropy: &Entropy) -> Result<Bot, 
     Ok(bot)
 }
 
-/// A secret never goes to another host than the one that it was given for.
-fn keep_authorization(
-    (at, new): (&Url, &mut Option<SecretString>),
-    (was_at, old): (&Url, &Option<SecretString>),
-) -> Result<(), Problem> {
-    if new.is_some() || old.is_none() {
+/// Refuses a change by which a secret that is not given again would go to another host than the one that it was
+/// given for, or would be something else there: the secret that signs a kit's tokens is never sent.
+pub(super) fn may_keep(old: &Logic, new: &Logic) -> Result<(), Problem> {
+    let (Some(was_at), Some(at), Some(_)) = (url_of(old), url_of(new), secret_of(old)) else {
         return Ok(());
+    };
+    let what = if at.origin() != was_at.origin() {
+        "host"
+    } else if signs(old) != signs(new) {
+        "kind"
+    } else {
+        return Ok(());
+    };
+    let words =
+        format!("authorization: give it again for another {what}, or say \"\" to send none");
+    Err(Problem::invalid(words))
+}
+
+fn url_of(logic: &Logic) -> Option<&Url> {
+    match logic {
+        Logic::Http(http) => Some(&http.url),
+        Logic::Connector(connector) => Some(&connector.url),
+        Logic::Echo | Logic::Script(_) => None,
     }
-    if at.origin() != was_at.origin() {
-        let words = "authorization: give it again for another host, or say \"\" to send none";
-        return Err(Problem::invalid(words));
+}
+
+fn secret_of(logic: &Logic) -> Option<&SecretString> {
+    match logic {
+        Logic::Http(http) => http.authorization.as_ref(),
+        Logic::Connector(connector) => connector.authorization.as_ref(),
+        Logic::Echo | Logic::Script(_) => None,
     }
-    new.clone_from(old);
-    Ok(())
+}
+
+fn signs(logic: &Logic) -> bool {
+    matches!(logic, Logic::Connector(connector) if matches!(connector.peer, Peer::Botkit { .. }))
 }
 
 /// `row` as the draft wants it. Secrets that the draft does not give stay, but an access token never goes

@@ -18,6 +18,11 @@ pub fn bot(registry: &Registry, name: &str) -> Result<Arc<Bot>, Problem> {
     if let Some(bot) = registry.bots.get(&name.into()) {
         return Ok(Arc::clone(bot));
     }
+    let mut unreadable = registry.unreadable.iter();
+    if unreadable.any(|(id, bot)| id.as_str() == name || bot.name == name) {
+        let words = format!("the bot {name:?} has settings that this release cannot read");
+        return Err(Problem::conflict(words));
+    }
     only(registry.bots.values().filter(|bot| bot.name == name), "bot", name)
 }
 
