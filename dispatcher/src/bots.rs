@@ -131,6 +131,8 @@ pub struct TurnContext {
     pub limits: Limits,
     /// What is kept beyond the conversation, as of the start of the turn: of the scopes of [`scopes`].
     pub wider: Vec<Kept>,
+    /// Whether the bot is only tried out, on a turn that is settled already.
+    pub is_shadow: bool,
     out: Mutex<Out>,
 }
 
@@ -152,6 +154,7 @@ pub struct Subject {
     pub channel: Arc<Channel>,
     pub traceparent: Option<String>,
     pub wider: Vec<Kept>,
+    pub is_shadow: bool,
 }
 
 /// What a bot's logic wants to see beyond the conversation.
@@ -164,9 +167,20 @@ pub fn scopes(bot: &registry::Bot, turn: &Turn) -> Vec<Scope> {
 
 impl TurnContext {
     pub fn new(subject: Subject, session: Session, deadline: Instant, limits: Limits) -> Self {
-        let Subject { turn, conversation, bot, channel, traceparent, wider } = subject;
+        let Subject { turn, conversation, bot, channel, traceparent, wider, is_shadow } = subject;
         let out = Mutex::new(Out { session, messages: Vec::new(), wider: Vec::new() });
-        Self { turn, conversation, bot, channel, traceparent, deadline, limits, wider, out }
+        Self {
+            turn,
+            conversation,
+            bot,
+            channel,
+            traceparent,
+            deadline,
+            limits,
+            wider,
+            is_shadow,
+            out,
+        }
     }
 
     /// Says one message. NUL is replaced here, before anything is stored. An object of `key` and `message` is a
@@ -215,6 +229,12 @@ impl TurnContext {
         }
         out.session = session;
         Ok(())
+    }
+
+    /// Bytes that may be kept beside `bot_user` and the session's own words.
+    pub fn room(&self, bot_user: &Map<String, Value>) -> usize {
+        let session = Session { bot_user: bot_user.clone(), dialog: None, ..self.session() };
+        self.limits.session_max.saturating_sub(session.to_bytes().len())
     }
 
     /// Ends the session with this turn: what it keeps is gone, and so is a place where a script waits.

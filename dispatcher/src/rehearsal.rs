@@ -113,6 +113,7 @@ impl Rehearsal {
             channel: Arc::clone(&self.channel),
             traceparent: None,
             wider: self.wider.clone(),
+            is_shadow: false,
         };
         let deadline = Instant::now() + self.turn_deadline;
         let context = TurnContext::new(subject, opened.clone(), deadline, self.limits);

@@ -124,6 +124,8 @@ fn body(
         Version::BotFramework => {
             let code = match refusal {
                 Refusal::NoPath | Refusal::NoTicket => "not_found",
+                // The word of the Bot Framework's own service.
+                Refusal::TurnEnded => "ConversationNotFound",
                 other => other.reason(),
             };
             let error = CodeAndMessage { code, message: &msg };
@@ -150,7 +152,7 @@ pub(crate) fn is_ours(refusal: &Refusal) -> bool {
 
 fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::NoPath | Refusal::NoTicket => StatusCode::NOT_FOUND,
+        Refusal::NoPath | Refusal::NoTicket | Refusal::TurnEnded => StatusCode::NOT_FOUND,
         Refusal::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::Framing(_)
         | Refusal::BodyBroken
@@ -176,6 +178,7 @@ fn status(refusal: &Refusal) -> StatusCode {
 fn message(refusal: &Refusal) -> std::borrow::Cow<'static, str> {
     match refusal {
         Refusal::NoPath | Refusal::NoTicket => "Not found".into(),
+        Refusal::TurnEnded => "The turn has ended: this was not sent".into(),
         Refusal::Method(_) => "Method not allowed".into(),
         Refusal::Framing(why) => format!("Bad request: {why}").into(),
         Refusal::Unauthenticated => "Invalid Access token".into(),

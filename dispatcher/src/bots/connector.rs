@@ -25,7 +25,10 @@ pub use callbacks::Callbacks;
 
 use super::{Bot, BotError, TurnContext, TurnEnd};
 use crate::domain::clean;
-use crate::domain::peers::Heard;
+use crate::domain::peers::{Heard, chat};
+
+/// Bytes of JSON around what is kept of a peer.
+const AROUND: usize = 128;
 
 /// One turn's use of a peer.
 #[derive(Debug)]
@@ -109,6 +112,15 @@ impl<'a> Exchange<'a> {
     fn keep(&self, peer: &Peer, kept: &Value) -> Result<(), BotError> {
         let bot_user = self.turn.session().bot_user;
         self.keep_both(peer, kept, bot_user)
+    }
+
+    /// Keeps a conversation with a model: of what was said as much as the session has room for, the newest.
+    fn keep_history(&self, peer: &Peer, history: Vec<Value>, most: u32) -> Result<(), BotError> {
+        let bot_user = self.turn.session().bot_user;
+        let room = self.turn.room(&bot_user).saturating_sub(AROUND);
+        let history = chat::trim(history, most, room);
+        let kept = json!({"peer": peer.kind(), "kept": {"history": history}});
+        self.turn.set_state(bot_user, (!history.is_empty()).then_some(kept))
     }
 
     fn keep_both(

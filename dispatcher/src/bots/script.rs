@@ -42,6 +42,8 @@ const WORD_MAX: usize = 1_000;
 #[derive(Clone, Debug)]
 pub struct Scripts {
     pool: Pool,
+    /// Shadows have a host of their own: one that is slow takes no place from a turn that waits.
+    aside: Pool,
     /// A bot may not have all hosts: another's script gets one though this one's hang.
     shares: Permits<BotId>,
     share: u32,
@@ -58,10 +60,10 @@ impl Scripts {
         };
         let program = settings.program.clone().unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
         let best_effort = settings.jail == "best-effort";
-        let config =
-            Config { program, hosts: usize::try_from(hosts).unwrap_or(usize::MAX), best_effort };
+        let of = |hosts| Pool::new(Config { program: program.clone(), hosts, best_effort });
         Self {
-            pool: Pool::new(config),
+            pool: of(usize::try_from(hosts).unwrap_or(usize::MAX)),
+            aside: of(1),
             shares: Permits::new(hosts),
             share: (hosts / 2).max(1),
             memory: settings.memory_max.0,
@@ -71,11 +73,18 @@ impl Scripts {
 
     /// Keeps hosts at the ready until `stop`; the first run asks for the first of them.
     pub fn keep(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
-        self.pool.clone().keep(stop)
+        let (pool, aside) = (self.pool.clone(), self.aside.clone());
+        async move {
+            tokio::join!(pool.keep(stop.clone()), aside.keep(stop));
+        }
     }
 
-    async fn run(&self, job: &Job, bot: &BotId, deadline: Instant) -> Result<Output, Error> {
-        let share = self.shares.acquire(bot, self.share);
+    async fn run(&self, job: &Job, turn: &TurnContext) -> Result<Output, Error> {
+        let deadline = turn.deadline;
+        if turn.is_shadow {
+            return self.aside.run(job, deadline).await;
+        }
+        let share = self.shares.acquire(&turn.bot.id, self.share);
         let Ok(_share) = tokio::time::timeout_at(deadline, share).await else {
             return Err(Error::NoHost("the bot's scripts are all at work".to_owned()));
         };
@@ -105,7 +114,7 @@ impl Bot for ScriptBot<'_> {
         let mut job = self.job(turn, &dialog);
         job.input.wider = wider::input(&scopes, &turn.wider);
         loop {
-            let output = match self.scripts.run(&job, &turn.bot.id, turn.deadline).await {
+            let output = match self.scripts.run(&job, turn).await {
                 Ok(output) => output,
                 Err(Error::NoHost(why)) => {
                     return Err(BotError::Failed(format!("there is no script host: {why}")));

@@ -79,6 +79,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             channel: Arc::clone(channel),
             traceparent: None,
             wider: Vec::new(),
+            is_shadow: true,
         };
         Some(Box::new(Shadowed { subject, session: opened.clone(), said: messages.clone() }))
     }

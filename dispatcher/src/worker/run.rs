@@ -139,7 +139,12 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
         run: &Run<Work>,
     ) -> Result<Done, Halt> {
         let Some(parties) = self.parties(work, run).await? else {
-            let why = "its bot or its channel is not in the registry";
+            let unreadable = self.registry.get().unreadable.contains_key(&work.turn.bot);
+            let why = if unreadable {
+                "this release cannot read its bot's settings"
+            } else {
+                "its bot or its channel is not in the registry"
+            };
             return Ok(self.parked(work, conversation, why));
         };
         let mut opened = open(work, conversation, &parties.bot);
@@ -233,6 +238,7 @@ impl<B: Broker, S: Turns + RegistryStore, L: Bot> Room<B, S, L> {
             channel,
             traceparent: Some(trace.to_string()),
             wider,
+            is_shadow: false,
         };
         let began = Instant::now();
         (tried.ran, tried.ends_dialog) = self.call(subject, session, began + time).await;

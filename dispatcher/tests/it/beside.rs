@@ -156,6 +156,24 @@ async fn a_shadow_gets_the_same_turns_is_compared_and_neither_shows_nor_delays()
 }
 
 #[tokio::test]
+async fn a_slow_shadow_that_is_a_script_takes_no_host_from_a_turn() {
+    let slow = named("shadow", script("while (true) {}"));
+    let bot = Bot { logic: script("say(message)"), beside: shadow(&slow), ..a_bot() };
+    let world = World::with(bot).await;
+    world.add(&slow).await;
+    let one_host = [("script.hosts", "1"), ("script.deadline", "10s")];
+    let dispatcher = world.dispatcher_of_registry(&[&FLAGS[..], &one_host].concat()).await;
+    let began = Instant::now();
+    // The shadow of the first turns would have the only host by the last ones.
+    for text in ["a", "b", "c", "d"] {
+        assert_eq!(world.ask("ann", text).await, json!({"text": text}));
+    }
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    let failed = || async { dispatcher.metric("shadows_total", Some("failed")) >= 1 };
+    until("the first shadow was ended", failed).await;
+}
+
+#[tokio::test]
 async fn a_canary_has_its_share_of_conversations_and_keeps_them() {
     let beside = |other: &Bot| Beside {
         canary: Some(Canary { bot: other.id.clone(), share: Canary::WHOLE / 2 }),

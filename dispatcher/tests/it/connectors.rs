@@ -194,6 +194,39 @@ async fn a_model_gets_a_bounded_history_and_its_tools_are_called() {
 }
 
 #[tokio::test]
+async fn a_conversation_that_outgrows_its_session_goes_on_without_what_is_oldest() {
+    let count = |asked: &Asked| {
+        let list = asked.body["messages"].as_array().or(asked.body["input"].as_array());
+        let said = list.unwrap().iter().filter(|said| said["role"] != "system").count();
+        format!("{said}{}", "\"".repeat(200))
+    };
+    let server = Server::start(move |asked, _| {
+        let text = count(asked);
+        Answer::Json(if asked.path.ends_with("responses") {
+            let content = json!([{"type": "output_text", "text": text}]);
+            json!({"output": [{"type": "message", "content": content}]})
+        } else {
+            json!({"choices": [{"message": {"content": text}}]})
+        })
+    })
+    .await;
+    let model = Model { history: 1_000, ..model() };
+    let responses = Peer::OpenaiResponses { model: model.clone(), store: false };
+    for peer in [Peer::Openai(model), responses] {
+        let flags = [("dispatcher.session_max", "2KiB")];
+        let (world, _dispatcher) = world_with(&server, peer, &flags).await;
+        let mut heard = Vec::new();
+        for number in 0..8 {
+            let said = if number == 6 { "x".repeat(4_000) } else { "hi".to_owned() };
+            let answer = world.ask("ann", &said).await;
+            heard.push(answer["text"].as_str().unwrap().trim_end_matches('"').to_owned());
+        }
+        // Three answers have room; one that has none alone is not kept, and the next begins anew.
+        assert_eq!(heard, ["1", "3", "5", "7", "7", "7", "7", "1"]);
+    }
+}
+
+#[tokio::test]
 async fn a_streamed_answer_is_put_together_and_a_broken_one_is_a_failure() {
     let server = Server::start(|asked, _| {
         assert_eq!(asked.body["stream"], true);
@@ -286,6 +319,10 @@ async fn a_kit_gets_its_payload_back_changed_and_cannot_answer_later() {
 #[tokio::test]
 async fn a_dify_conversation_lasts_as_long_as_the_session() {
     let server = Server::start(|asked, number| {
+        if asked.body["query"] == "gone" && asked.body["conversation_id"] != "" {
+            let body = br#"{"code":"not_found","message":"Conversation Not Exists."}"#.to_vec();
+            return Answer::Raw(404, vec![("content-type", "application/json")], body);
+        }
         let conversation = match asked.body["conversation_id"].as_str() {
             Some("") => format!("c{number}"),
             kept => kept.unwrap().to_owned(),
@@ -307,8 +344,11 @@ async fn a_dify_conversation_lasts_as_long_as_the_session() {
     let turn = new_session(&world, "hi");
     world.publish(&turn).await;
     assert_eq!(world.answer(&turn).await, json!({"text": "c2"}));
+    // Another app has taken its place, or somebody has deleted it there.
+    assert_eq!(world.ask("ann", "gone").await, json!({"text": "c4"}));
+    assert_eq!(world.ask("ann", "hi").await, json!({"text": "c4"}));
     let (world, _dispatcher) = self::world(&server, Peer::Dify { stream: false }).await;
-    assert_eq!(world.ask("ann", "hi").await, json!({"text": "c3"}));
+    assert_eq!(world.ask("ann", "hi").await, json!({"text": "c6"}));
     assert_eq!(server.asked()[0].path, "/bot/chat-messages");
 }
 

@@ -193,6 +193,7 @@ async fn a_call_that_lasts_until_the_turns_end_is_never_told_to_the_script() {
         bot: Arc::new(bot),
         traceparent: None,
         wider: Vec::new(),
+        is_shadow: false,
     };
     let deadline = Instant::now() + Duration::from_secs(2);
     let limits = Limits::of(&settings.dispatcher);

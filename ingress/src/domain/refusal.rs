@@ -12,6 +12,8 @@ pub(crate) enum Refusal {
     NoPath,
     /// A bot's call with a ticket that is not ours or has expired; the same for all reasons.
     NoTicket,
+    /// A bot's call for a turn that is settled already: what it says can reach nobody.
+    TurnEnded,
     /// The path does not take this method, but this one.
     Method(&'static str),
     /// The request's framing can be read in two ways, or its target is not plain.
@@ -67,6 +69,8 @@ pub(crate) enum Why {
     DatabaseAway,
     /// The registry has not been read for too long.
     RegistryStale,
+    /// This release cannot read the bot's settings; another may.
+    BotUnreadable,
     /// A defect of ours.
     Internal,
 }
@@ -79,6 +83,7 @@ impl Why {
             Self::NoReplies => "there is no way back for answers",
             Self::DatabaseAway => "the database is away",
             Self::RegistryStale => "the registry is out of date",
+            Self::BotUnreadable => "the bot's settings cannot be read by this release",
             Self::Internal => "internal error",
         }
     }
@@ -95,6 +100,7 @@ impl Refusal {
         match self {
             Self::NoPath => "no_path",
             Self::NoTicket => "no_ticket",
+            Self::TurnEnded => "turn_ended",
             Self::Method(_) => "method",
             Self::Framing(_) => "framing",
             Self::Unauthenticated => "unauthenticated",
@@ -115,6 +121,7 @@ impl Refusal {
             Self::NotAccepted(Why::NoReplies) => "no_replies",
             Self::NotAccepted(Why::DatabaseAway) => "database_away",
             Self::NotAccepted(Why::RegistryStale) => "registry_stale",
+            Self::NotAccepted(Why::BotUnreadable) => "bot_unreadable",
             Self::NotAccepted(Why::Internal) => "internal",
             Self::Unknown(_) => "unknown",
             Self::TimedOut { .. } => "timed_out",

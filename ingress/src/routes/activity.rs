@@ -1,5 +1,6 @@
 //! A bot of the Bot Framework calls: what it says in a turn is passed to the process that runs the turn, which
-//! nobody waits for here. The ticket in the path is all that it has to show.
+//! nobody waits for here. The ticket in the path is all that it has to show. A bot that calls when its turn is
+//! settled is told so.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -30,6 +31,9 @@ pub(super) async fn answer<B: Broker, S: Store>(
     let ground = &room.ground;
     let ticket = Ticket::open(&ground.keys, ticket, ground.clock.unix_ms());
     let ticket = ticket.ok_or(Refusal::NoTicket)?;
+    if head.method != Method::GET && is_over(room, &ticket).await {
+        return Err(Refusal::TurnEnded);
+    }
     let below: Vec<&str> = below.iter().map(String::as_str).collect();
     match (&head.method, &below[..]) {
         // The activity that is replied to stands in the reply as well.
@@ -55,6 +59,23 @@ pub(super) async fn answer<B: Broker, S: Store>(
         (&Method::GET, ["pagedmembers"]) => Ok(told(&json!({"members": []}))),
         (&Method::GET, ["members", id]) => Ok(told(&json!({"id": unescaped(id)?}))),
         _ => Err(Refusal::NoPath),
+    }
+}
+
+/// Whether the run is known to be over. Where that cannot be looked up in time the call is passed on: the
+/// process that runs the turn drops what comes too late.
+async fn is_over<B: Broker, S: Store>(room: &Room<B, S>, ticket: &Ticket) -> bool {
+    let Some(turn) = ticket.settled_by() else { return false };
+    let Ok(_place) = room.polls.try_acquire() else { return false };
+    let asked = [turn];
+    let asked = room.ground.store.outcomes(&asked);
+    match tokio::time::timeout(room.config.store_deadline, asked).await {
+        Ok(Ok(settled)) => !settled.is_empty(),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "whether a turn has ended cannot be looked up");
+            false
+        }
+        Err(_) => false,
     }
 }
 

@@ -12,7 +12,7 @@ use shared::wire::envelope::Keys;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::support::{Answer, SOON, Setup, World};
+use crate::support::{Answer, Doing, SOON, Setup, Worker, World};
 
 const TURN: TurnId = TurnId::new(Uuid::from_u128(5));
 const RUN: u64 = 7;
@@ -21,7 +21,7 @@ const RUN: u64 = 7;
 fn ticket(world: &World, keys: &Keys, minutes: i64) -> String {
     let to = world.ground.broker.reply_address().borrow().clone().unwrap().0;
     let until = Clock::Real.unix_ms().checked_add_signed(minutes * 60_000).unwrap();
-    Ticket::new(to, TURN, RUN, until).seal(keys)
+    Ticket::new(to, (TURN, Some(&"cs-1".into())), RUN, until).seal(keys)
 }
 
 async fn call(world: &World, method: Method, path: &str, body: Option<&str>) -> Answer {
@@ -123,6 +123,40 @@ async fn a_ticket_of_others_and_an_expired_one_have_one_answer_and_nothing_is_pa
         }
     }
     assert!(activities.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_call_for_a_turn_that_is_settled_is_refused_in_the_words_of_the_bot_framework() {
+    let world = World::start(Setup::default()).await;
+    let mut activities = world.ground.broker.activities().unwrap();
+    let own = ticket(&world, &world.ground.keys, 1);
+    let to = world.ground.broker.reply_address().borrow().clone().unwrap().0;
+    let shadow = Ticket::new(to, (TURN, None), RUN, Clock::Real.unix_ms() + 60_000);
+    let shadow = shadow.seal(&world.ground.keys);
+    let at = |ticket: &str| format!("{ticket}/v3/conversations/c/activities");
+    let text = Some(r#"{"type":"message","text":"hi"}"#);
+    assert_eq!(call(&world, Method::POST, &at(&own), text).await.status, 200);
+    next(&world, &mut activities).await;
+
+    let worker = Worker::start(&world.ground, Doing::Answers).await;
+    worker.settle(&world.ground, TURN).await;
+    let message = "The turn has ended: this was not sent";
+    let expected = json!({"error": {"code": "ConversationNotFound", "message": message}});
+    let below = format!("/{}", Uuid::from_u128(1).simple());
+    for (method, below, body) in [
+        (Method::POST, "", text),
+        (Method::POST, below.as_str(), text),
+        (Method::PUT, &below, text),
+        (Method::DELETE, &below, None),
+    ] {
+        let answer = call(&world, method, &format!("{}{below}", at(&own)), body).await;
+        assert_eq!((answer.status, json_of(&answer)), (404, expected.clone()), "{below}");
+    }
+    assert!(activities.try_recv().is_err());
+    // The run of a shadow begins when the turn is settled.
+    assert_eq!(call(&world, Method::POST, &at(&shadow), text).await.status, 200);
+    next(&world, &mut activities).await;
+    assert!((world.metric("switchhook_ingress_refusals_total") - 4.0).abs() < 0.5);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::envelope::{self, Keys, Kind};
 use super::jobs::DecodeError;
-use crate::domain::ids::TurnId;
+use crate::domain::ids::{ClientId, TurnId};
 
 /// Lets whoever holds it speak in one run of one turn, until it expires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,11 +22,26 @@ pub struct Ticket {
     pub run: u64,
     /// By the wall clock of who made it, in milliseconds.
     pub until_unix_ms: u64,
+    /// Whose turn it is, where the run has ended when the turn is settled. A shadow runs after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
 }
 
 impl Ticket {
-    pub fn new(to: String, turn: TurnId, run: u64, until_unix_ms: u64) -> Self {
-        Self { to, turn: turn.uuid(), run, until_unix_ms }
+    /// `client`: see [`Self::settled_by`].
+    pub fn new(
+        to: String,
+        (turn, client): (TurnId, Option<&ClientId>),
+        run: u64,
+        until_unix_ms: u64,
+    ) -> Self {
+        let client = client.map(ToString::to_string);
+        Self { to, turn: turn.uuid(), run, until_unix_ms, client }
+    }
+
+    /// The turn by whose row one sees that the run is over; `None` for a run that goes on after it.
+    pub fn settled_by(&self) -> Option<(ClientId, TurnId)> {
+        self.client.as_deref().map(|client| (client.into(), self.turn()))
     }
 
     pub const fn turn(&self) -> TurnId {
@@ -122,7 +137,8 @@ mod tests {
     }
 
     fn ticket(number: u128) -> Ticket {
-        Ticket::new("switchhook.replies.p.n".to_owned(), turn(number), 7, NOW + 1)
+        let to = "switchhook.replies.p.n".to_owned();
+        Ticket::new(to, (turn(number), Some(&"cs-1".into())), 7, NOW + 1)
     }
 
     #[test]
@@ -132,6 +148,16 @@ mod tests {
         assert_eq!(Ticket::open(&keys(&[1]), &text, NOW), Some(ticket(5)));
         assert_eq!(Ticket::open(&keys(&[2, 1]), &text, NOW), Some(ticket(5)));
         assert_eq!(Ticket::open(&keys(&[1]), &text, NOW + 1), None);
+        assert_eq!(ticket(5).settled_by(), Some(("cs-1".into(), turn(5))));
+    }
+
+    #[test]
+    fn a_ticket_of_the_release_before_says_nothing_of_the_runs_end() {
+        let body = br#"{"to":"t","turn":"00000000-0000-0000-0000-000000000005","run":7,"until_unix_ms":1000001}"#;
+        let text = BASE64_URL_SAFE_NO_PAD.encode(keys(&[1]).seal(Kind::Ticket, body));
+        let ticket = Ticket::open(&keys(&[1]), &text, NOW).unwrap();
+        assert_eq!((ticket.turn(), ticket.settled_by()), (turn(5), None));
+        assert_eq!(ticket.seal(&keys(&[1])).len(), text.len());
     }
 
     #[test]

@@ -90,7 +90,8 @@ impl Callbacks {
         let left = turn.deadline.saturating_duration_since(Instant::now()) + LEEWAY;
         let until = door.clock.unix_ms() + u64::try_from(left.as_millis()).unwrap_or(u64::MAX / 2);
         let key = (turn.turn.id, entropy.u64());
-        let ticket = Ticket::new(to, key.0, key.1, until).seal(&door.keys);
+        let client = (!turn.is_shadow).then_some(&turn.turn.client);
+        let ticket = Ticket::new(to, (key.0, client), key.1, until).seal(&door.keys);
         let (calls_tx, calls_rx) = mpsc::channel(CALLS_MAX);
         lock(&door.waiting).insert(key, calls_tx);
         let service_url = format!("{}/bot-framework/{ticket}/", door.url);

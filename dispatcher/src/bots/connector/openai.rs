@@ -28,8 +28,7 @@ pub(super) async fn turn(
         if answer.calls.is_empty() {
             exchange.say(said.iter().filter_map(|text| cards::said(text)).collect())?;
             history.push(json!({"role": "assistant", "content": said.join("\n")}));
-            let kept = json!({"history": chat::trim(history, model.history)});
-            exchange.keep(&bot.logic.peer, &kept)?;
+            exchange.keep_history(&bot.logic.peer, history, model.history)?;
             return Ok(TurnEnd::default());
         }
         if round == tools::ROUNDS_MAX {

@@ -9,7 +9,7 @@ use super::openai::history;
 use super::{ConnectorBot, Exchange, failed, tools};
 use crate::bots::{BotError, TurnEnd};
 use crate::domain::peers::responses::Answer;
-use crate::domain::peers::{cards, chat, responses};
+use crate::domain::peers::{cards, responses};
 
 pub(super) async fn turn(
     bot: &ConnectorBot<'_>,
@@ -37,12 +37,12 @@ pub(super) async fn turn(
         if answer.calls.is_empty() {
             exchange.say(said.iter().filter_map(|text| cards::said(text)).collect())?;
             history.push(json!({"role": "assistant", "content": said.join("\n")}));
-            let kept = if store {
-                json!({"previous": previous})
+            let peer = &bot.logic.peer;
+            if store {
+                exchange.keep(peer, &json!({"previous": previous}))?;
             } else {
-                json!({"history": chat::trim(history, model.history)})
-            };
-            exchange.keep(&bot.logic.peer, &kept)?;
+                exchange.keep_history(peer, history, model.history)?;
+            }
             return Ok(TurnEnd::default());
         }
         if round == tools::ROUNDS_MAX {

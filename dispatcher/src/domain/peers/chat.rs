@@ -1,7 +1,5 @@
 //! OpenAI-compatible chat completions: the request, and an answer that came whole or piece by piece.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use shared::registry::{Model, Tool};
 
@@ -79,7 +77,7 @@ pub fn answer(body: &str) -> Result<Answer, String> {
         return whole(&body);
     }
     let mut answer = Answer::default();
-    let mut calls: BTreeMap<u64, Call> = BTreeMap::new();
+    let mut calls = Calls::default();
     let (mut seen, mut ended) = (false, false);
     for event in sse::events(body) {
         if event.data == "[DONE]" {
@@ -98,27 +96,72 @@ pub fn answer(body: &str) -> Result<Answer, String> {
         for key in ["content", "refusal"] {
             answer.text.push_str(text_at(delta, key).unwrap_or_default());
         }
-        for (place, piece) in (0..).zip(list_at(delta, "tool_calls")) {
-            let call = calls.entry(piece["index"].as_u64().unwrap_or(place)).or_default();
-            let function = &piece["function"];
-            if let Some(id) = text_at(piece, "id") {
-                id.clone_into(&mut call.id);
-            }
-            if let Some(name) = text_at(function, "name") {
-                name.clone_into(&mut call.name);
-            }
-            call.arguments.push_str(text_at(function, "arguments").unwrap_or_default());
+        for piece in list_at(delta, "tool_calls") {
+            calls.add(piece);
         }
     }
     if !seen {
         return Err("its answer has no choice".to_owned());
     }
     // What is called with half of its arguments does something else.
-    if !ended && !calls.is_empty() {
+    if !ended && !calls.0.is_empty() {
         return Err("its answer has no end".to_owned());
     }
-    answer.calls = calls.into_values().collect();
+    answer.calls = named(calls.0.into_iter().map(|(_, call)| call));
     Ok(answer)
+}
+
+/// Calls that come piece by piece, each with the index that its pieces name, if they name one. Some peers give
+/// none, or the same to all.
+#[derive(Default)]
+struct Calls(Vec<(Option<u64>, Call)>);
+
+impl Calls {
+    fn add(&mut self, piece: &Value) {
+        let index = piece["index"].as_u64();
+        let function = &piece["function"];
+        let given = |text: &&str| !text.is_empty();
+        let id = text_at(piece, "id").filter(given);
+        let name = text_at(function, "name").filter(given);
+        let open = self.0.iter().rposition(|(of, _)| index.is_none() || *of == index);
+        let at = match open {
+            Some(at) if !begins(&self.0[at].1, id, name) => at,
+            Some(_) | None => {
+                self.0.push((index, Call::default()));
+                self.0.len() - 1
+            }
+        };
+        let call = &mut self.0[at].1;
+        if let Some(id) = id {
+            id.clone_into(&mut call.id);
+        }
+        if let Some(name) = name {
+            name.clone_into(&mut call.name);
+        }
+        call.arguments.push_str(text_at(function, "arguments").unwrap_or_default());
+    }
+}
+
+/// Whether a piece with this id and name is the first of another call than the one that is open.
+fn begins(open: &Call, id: Option<&str>, name: Option<&str>) -> bool {
+    let Some(name) = name else { return false };
+    match id {
+        Some(id) if !open.id.is_empty() => id != open.id,
+        // Without ids, arguments that are whole are the end of a call.
+        _ if open.name.is_empty() => false,
+        _ => name != open.name || serde_json::from_str::<Value>(&open.arguments).is_ok(),
+    }
+}
+
+/// The calls, each with an id, by which its result is known: not every peer gives one.
+fn named(calls: impl Iterator<Item = Call>) -> Vec<Call> {
+    let named = calls.zip(1..).map(|(mut call, number)| {
+        if call.id.is_empty() {
+            call.id = format!("call_{number}");
+        }
+        call
+    });
+    named.collect()
 }
 
 fn whole(body: &Value) -> Result<Answer, String> {
@@ -141,7 +184,7 @@ fn whole(body: &Value) -> Result<Answer, String> {
             other => other.to_string(),
         },
     };
-    Ok(Answer { text, calls: list_at(message, "tool_calls").iter().map(call).collect() })
+    Ok(Answer { text, calls: named(list_at(message, "tool_calls").iter().map(call)) })
 }
 
 /// An error in the place of an answer, or in the midst of a stream.
@@ -162,14 +205,16 @@ pub fn word(error: &Value) -> String {
     word.map(|word| format!(" ({word})")).unwrap_or_default()
 }
 
-/// The newest messages, at most so many and within the bound in bytes. It never begins with an answer.
-pub fn trim(mut history: Vec<Value>, most: u32) -> Vec<Value> {
-    let size = |message: &Value| message["content"].as_str().map_or(0, str::len);
+/// The newest messages, at most so many and so many bytes of JSON. It never begins with an answer.
+pub fn trim(mut history: Vec<Value>, most: u32, bytes_max: usize) -> Vec<Value> {
+    // With the comma behind it.
+    let size = |message: &Value| message.to_string().len() + 1;
     let mut bytes: usize = history.iter().map(size).sum();
     let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let bytes_max = bytes_max.min(HISTORY_BYTES_MAX);
     let mut first = 0;
     for message in &history {
-        let too_much = history.len() - first > most || bytes > HISTORY_BYTES_MAX;
+        let too_much = history.len() - first > most || bytes > bytes_max;
         if !too_much && message["role"] != "assistant" {
             break;
         }
@@ -244,15 +289,53 @@ mod tests {
     }
 
     #[test]
+    fn calls_are_told_apart_though_their_pieces_have_no_index_or_all_the_same() {
+        let streamed = |deltas: &[Value]| {
+            let chunk = |calls: &Value| json!({"choices": [{"delta": {"tool_calls": calls}}]});
+            let events: String =
+                deltas.iter().map(|calls| format!("data: {}\n\n", chunk(calls))).collect();
+            let answer = answer(&format!("{events}data: [DONE]\n\n")).unwrap();
+            let call = |call: Call| format!("{} {} {}", call.id, call.name, call.arguments);
+            answer.calls.into_iter().map(call).collect::<Vec<_>>()
+        };
+        let call = |id: Value, name: &str, arguments: &str| json!({"id": id, "function": {"name": name, "arguments": arguments}});
+        let more = |arguments: &str| json!([{"function": {"arguments": arguments}}]);
+        let (a, b) = (call(json!("a"), "t", "{}"), call(json!("b"), "t", "{}"));
+        assert_eq!(streamed(&[json!([a]), json!([b])]), ["a t {}", "b t {}"]);
+        assert_eq!(streamed(&[json!([a, b])]), ["a t {}", "b t {}"]);
+        // Piece by piece, one after the other.
+        let (a, b) = (call(json!("a"), "t", ""), call(json!("b"), "u", "{"));
+        let pieces = [json!([a]), more("{\"x\""), more(":1}"), json!([b]), more("}")];
+        assert_eq!(streamed(&pieces), ["a t {\"x\":1}", "b u {}"]);
+        // One index for all.
+        let at = |mut call: Value| {
+            call["index"] = json!(0);
+            json!([call])
+        };
+        let more = json!([{"index": 0, "id": null, "function": {"name": null, "arguments": "}"}}]);
+        assert_eq!(streamed(&[at(a), at(b), more]), ["a t ", "b u {}"]);
+        // No ids: whole calls, and one whose name comes with every piece.
+        let whole = |name: &str, arguments: &str| json!([call(json!(""), name, arguments)]);
+        let said = [whole("t", "{}"), whole("t", "{\"x\""), whole("t", ":1}"), whole("u", "{}")];
+        assert_eq!(streamed(&said), ["call_1 t {}", "call_2 t {\"x\":1}", "call_3 u {}"]);
+    }
+
+    #[test]
     fn history_is_bounded_by_number_and_bytes_and_begins_with_the_user() {
         let message = |role: &str, n: usize| json!({"role": role, "content": "x".repeat(n)});
         let talk = |turns: usize, n: usize| -> Vec<_> {
             (0..turns).flat_map(|_| [message("user", n), message("assistant", n)]).collect()
         };
-        assert_eq!(trim(talk(5, 1), 4).len(), 4);
-        assert_eq!(trim(talk(5, 1), 3).len(), 2);
-        assert_eq!(trim(talk(5, 1), 0), Vec::<Value>::new());
-        assert_eq!(trim(talk(5, 10_000), 100).len(), 6);
-        assert_eq!(trim(talk(2, 1), 100).len(), 4);
+        let all = usize::MAX;
+        assert_eq!(trim(talk(5, 1), 4, all).len(), 4);
+        assert_eq!(trim(talk(5, 1), 3, all).len(), 2);
+        assert_eq!(trim(talk(5, 1), 0, all), Vec::<Value>::new());
+        assert_eq!(trim(talk(5, 10_000), 100, all).len(), 6);
+        assert_eq!(trim(talk(2, 1), 100, all).len(), 4);
+        assert_eq!(trim(talk(5, 1_000), 100, 4_500).len(), 4);
+        assert_eq!(trim(talk(5, 1_000), 100, 10), Vec::<Value>::new());
+        // What is written takes more bytes than what was said.
+        let quotes = vec![json!({"role": "user", "content": "\"".repeat(1_000)}); 2];
+        assert_eq!(trim(quotes, 100, 3_000).len(), 1);
     }
 }
