@@ -200,6 +200,14 @@ impl Default for Rate {
     }
 }
 
+/// A bot that is there and cannot run here: a later release has written its settings, or something has broken
+/// them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    pub name: String,
+    pub why: String,
+}
+
 /// Everything at one moment. Cheap to share; rooms hold it in a [`cache::Cache`].
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
@@ -208,6 +216,8 @@ pub struct Registry {
     pub apps: HashMap<ClientId, Arc<App>>,
     pub bots: HashMap<BotId, Arc<Bot>>,
     pub channels: HashMap<ChannelId, Arc<Channel>>,
+    /// Bots whose settings this release cannot read; they are not among `bots`.
+    pub unreadable: HashMap<BotId, Unreadable>,
     first: HashMap<BotId, ChannelId>,
     of_app: HashMap<(BotId, ClientId), ChannelId>,
 }
@@ -239,13 +249,20 @@ impl Registry {
             .into_iter()
             .map(|channel| ((channel.bot.clone(), channel.client.clone()), channel.id.clone()))
             .collect();
-        Self { revision: 0, apps, bots, channels, first, of_app }
+        let unreadable = HashMap::new();
+        Self { revision: 0, apps, bots, channels, unreadable, first, of_app }
     }
 
     /// As it was when the counter showed this.
     #[must_use]
     pub fn at(self, revision: i64) -> Self {
         Self { revision, ..self }
+    }
+
+    /// With these bots, which cannot be read.
+    #[must_use]
+    pub fn without(self, unreadable: HashMap<BotId, Unreadable>) -> Self {
+        Self { unreadable, ..self }
     }
 
     /// The channel of a URL: the bot's first instance, or the one that is named.

@@ -65,6 +65,9 @@ async fn hear<B: Broker, S: Store>(
     incoming: &mut Incoming,
 ) -> Result<Response<Body>, Refusal> {
     let channel = &principal.channel;
+    if room.ground.registry.get().unreadable.contains_key(&channel.bot) {
+        return Err(Refusal::NotAccepted(Why::BotUnreadable));
+    }
     body::check_media_type(headers)?;
     let key = body::key(headers)?;
     let config = &room.config;

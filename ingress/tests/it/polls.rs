@@ -5,7 +5,7 @@ use shared::clock::Clock;
 use shared::domain::ids::TurnId;
 use shared::entropy::Entropy;
 
-use crate::support::{ASYNC_HOOK, Answer, Doing, Setup, Worker, World, token_of};
+use crate::support::{ASYNC_HOOK, Answer, Doing, HOOK, Setup, Worker, World, token_of};
 
 fn path(instance: bool, id: &str) -> String {
     let instance = if instance { "/hookInstance/ivrInst-2" } else { "" };
@@ -46,6 +46,26 @@ async fn what_names_no_turn_of_the_last_day_is_no_data() {
         assert_eq!((answer.status, answer.refusal().as_str()), (400, "No data found"), "{id}");
         assert_eq!(answer.body, r#"{"errors":[{"msg":"No data found","code":400}]}"#);
     }
+}
+
+#[tokio::test]
+async fn a_bot_that_this_release_cannot_read_is_refused_in_words_and_its_turns_can_be_polled() {
+    let world = World::start(Setup::default()).await;
+    let worker = Worker::start(&world.ground, Doing::Answers).await;
+    let id = TurnId::new(Entropy::Real.uuid_v7(Clock::Real.unix_ms()));
+    worker.settle(&world.ground, id).await;
+    world.make_the_bot_unreadable().await;
+    for hook in [HOOK, ASYNC_HOOK] {
+        let answer = world.say(hook, "ann", "hello").await;
+        let words = "Not accepted: the bot's settings cannot be read by this release";
+        assert_eq!((answer.status, answer.refusal().as_str()), (503, words), "{hook}");
+        assert!(!answer.header("retry-after").is_empty());
+    }
+    assert_eq!(world.get(&path(false, &id.to_string())).await.body, r#"{"text":"you said hello"}"#);
+    // Who proves nothing learns nothing.
+    let stranger = world.http.post(format!("{}{HOOK}", world.url));
+    assert_eq!(Answer::of(stranger).await.status, 401);
+    assert_eq!(worker.seen().len(), 1);
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ pub(crate) struct World {
     pub(crate) url: String,
     pub(crate) http: reqwest::Client,
     pub(crate) database: Database,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// How a world differs from the usual one.
@@ -93,7 +93,7 @@ impl World {
         let running = ingress::start(ground.clone(), &settings, listener).await.unwrap();
         let http = reqwest::Client::builder().no_proxy().timeout(SOON).build().unwrap();
         let url = format!("http://{}", running.local_addr);
-        Self { ground, url, http, database, _folder: folder }
+        Self { ground, url, http, database, folder }
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -124,6 +124,15 @@ impl World {
             .bearer_auth(token_of("cs-2"))
             .header("content-type", "application/json")
             .body(said(user, "hello").to_string())
+    }
+
+    /// Writes the bot's settings as a later release may have, and reads the registry again.
+    pub(crate) async fn make_the_bot_unreadable(&self) {
+        let file = self.folder.path().join(shared::sqlite::FILE);
+        let connection = rusqlite::Connection::open(file).unwrap();
+        let sql = "update bot set spec = replace(spec, 'echo', 'telepathy') where id = ?1";
+        assert_eq!(connection.execute(sql, [BOT]).unwrap(), 1);
+        self.ground.registry.refresh(&self.ground.store).await.unwrap();
     }
 
     /// The value of a counter or gauge, its labels' values summed up.

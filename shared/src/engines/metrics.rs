@@ -48,6 +48,7 @@ struct RegistryCopy {
     cache: Cache,
     age: Gauge,
     revision: IntGauge,
+    unreadable: IntGauge,
 }
 
 impl RegistryCopy {
@@ -60,18 +61,24 @@ impl RegistryCopy {
             "switchhook_registry_revision",
             "Changes of the registry that this process's copy has; every process shows the same, but for a moment.",
         )?;
-        Ok(Self { cache, age, revision })
+        let unreadable = IntGauge::new(
+            "switchhook_registry_unreadable_bots",
+            "Bots whose settings this release cannot read; their channels refuse.",
+        )?;
+        Ok(Self { cache, age, revision, unreadable })
     }
 }
 
 impl Collector for RegistryCopy {
     fn desc(&self) -> Vec<&Desc> {
-        [self.age.desc(), self.revision.desc()].concat()
+        [self.age.desc(), self.revision.desc(), self.unreadable.desc()].concat()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         self.age.set(self.cache.age().as_secs_f64());
-        self.revision.set(self.cache.get().revision);
-        [self.age.collect(), self.revision.collect()].concat()
+        let registry = self.cache.get();
+        self.revision.set(registry.revision);
+        self.unreadable.set(i64::try_from(registry.unreadable.len()).unwrap_or(i64::MAX));
+        [self.age.collect(), self.revision.collect(), self.unreadable.collect()].concat()
     }
 }

@@ -29,6 +29,19 @@ struct Loaded {
     at: Instant,
 }
 
+/// Says of which bots this release cannot read the settings, once each.
+fn tell(registry: &Registry, before: Option<&Registry>) {
+    for (id, bot) in &registry.unreadable {
+        if before.is_none_or(|before| before.unreadable.get(id) != Some(bot)) {
+            tracing::error!(
+                bot.id = %id,
+                reason = bot.why,
+                "this release cannot read a bot's settings: its channels refuse"
+            );
+        }
+    }
+}
+
 impl Cache {
     /// Reads the registry for the first time.
     pub async fn load<S: RegistryStore>(store: &S) -> Result<Self, RegistryError> {
@@ -36,6 +49,7 @@ impl Cache {
     }
 
     pub fn new(registry: Registry) -> Self {
+        tell(&registry, None);
         let loaded = Loaded { registry: Arc::new(registry), at: Instant::now() };
         Self(Arc::new(State { current: ArcSwap::from_pointee(loaded), refresh: Notify::new() }))
     }
@@ -62,6 +76,7 @@ impl Cache {
 
     /// Puts in what was read now.
     pub(crate) fn put(&self, registry: Registry) {
+        tell(&registry, Some(&self.get()));
         self.0.current.store(Arc::new(Loaded { registry: Arc::new(registry), at: Instant::now() }));
     }
 

@@ -3,6 +3,7 @@
 //!
 //! Knows serde and the registry's types; not the engines.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -11,9 +12,10 @@ use url::Url;
 
 use super::beside::BesideSpec;
 use super::{
-    Bot, Channel, Compatibility, ConnectorLogic, Endpoint, HttpLogic, Logic, Overrides, Peer, Rate,
-    ScriptLogic, TokenRules, WhileBusy,
+    App, Bot, Channel, Compatibility, ConnectorLogic, Endpoint, HttpLogic, Logic, Overrides, Peer,
+    Rate, Registry, ScriptLogic, TokenRules, Unreadable, WhileBusy,
 };
+use crate::domain::ids::BotId;
 use crate::domain::retry::{Policy, Spacing};
 
 /// What an app asks of its tokens.
@@ -81,6 +83,30 @@ enum LogicSpec {
         deadline_ms: u64,
         attempts_max: u32,
     },
+}
+
+/// Bots as they are read from their rows, and those that cannot be.
+#[derive(Debug, Default)]
+pub struct Bots {
+    readable: Vec<Bot>,
+    unreadable: HashMap<BotId, Unreadable>,
+}
+
+impl Bots {
+    /// One more row: its id, its name, its spec, its secret. What one bot is must not take the others away.
+    pub fn add(&mut self, id: &str, name: String, spec: &str, secret: Option<SecretString>) {
+        match serde_json::from_str::<BotSpec>(spec) {
+            Ok(spec) => self.readable.push(spec.into_bot(id, name, secret)),
+            Err(error) => {
+                let why = error.to_string();
+                self.unreadable.insert(id.into(), Unreadable { name, why });
+            }
+        }
+    }
+
+    pub fn registry(self, apps: Vec<App>, channels: Vec<Channel>) -> Registry {
+        Registry::new(apps, self.readable, channels).without(self.unreadable)
+    }
 }
 
 /// A channel's settings; its endpoint's `token` and `signing_secret` are apart, and so is `disabled`.

@@ -105,6 +105,15 @@ async fn the_engines_versions_durability_and_schema_are_checked() {
     {
         assert!(good.contains(words), "{words} in {good}");
     }
+    // A bot of a later release.
+    data.run(&[&["bot", "add", "--name", "clerk"], &pair[..]].concat());
+    let spec = "update bot set spec = replace(spec, 'echo', 'telepathy')";
+    let name = postgres.rsplit('/').next().unwrap().split('?').next().unwrap();
+    server.execute(name, spec).await.unwrap();
+    let (code, findings) = failing(&data, &pair);
+    assert_eq!(code, 69);
+    let bad = texts(&findings, "bad").join("\n");
+    assert!(bad.contains("cannot read the bot \"clerk\"") && bad.contains("telepathy"), "{bad}");
     // Another installation's key does not open what is stored.
     let other = Data::new()
         .set("keys.envelope", "dGVzdC1vbmx5LWVudmVsb3BlLWtleS0wMTIzNDU2Nzg=")

@@ -8,7 +8,7 @@ use super::pool::{DEADLINE, Held};
 use super::{Postgres, scripts, within};
 use crate::domain::channel::{ChannelAction, ChannelState};
 use crate::domain::ids::{BotId, ChannelId};
-use crate::registry::spec::{BotSpec, ChannelSpec, EndpointState, RulesSpec};
+use crate::registry::spec::{BotSpec, Bots, ChannelSpec, EndpointState, RulesSpec};
 use crate::registry::{
     Algorithm, App, Bot, Channel, PreviousSecret, Registry, RegistryError, RegistryStore,
 };
@@ -176,9 +176,14 @@ pub(super) async fn read_in(
     let channels = transaction.query(CHANNELS, &[]).await?;
     let row = transaction.query_one("select revision from registry_revision", &[]).await?;
     let revision = row.try_get(0)?;
-    let registry = Registry::new(
+    let mut all = Bots::default();
+    for row in &bots {
+        let id: &str = row.try_get(0)?;
+        let secret = maybe(vault, spot("bot", id, "http_authorization"), row.try_get(3)?)?;
+        all.add(id, row.try_get(1)?, row.try_get(2)?, secret);
+    }
+    let registry = all.registry(
         apps.iter().map(|row| app(row, vault)).collect::<Result<_, _>>()?,
-        bots.iter().map(|row| bot(row, vault)).collect::<Result<_, _>>()?,
         channels.iter().map(|row| channel(row, vault)).collect::<Result<_, _>>()?,
     );
     Ok(registry.at(revision))
@@ -267,14 +272,6 @@ fn app(row: &Row, vault: &Vault) -> Result<App, RegistryError> {
     let rules = serde_json::from_str::<RulesSpec>(row.try_get(6)?).ok().and_then(|r| r.rules());
     let rules = rules.ok_or_else(|| unreadable("app", id, "its rules"))?;
     Ok(App { client_id: id.into(), name: row.try_get(1)?, algorithm, secret, previous, rules })
-}
-
-fn bot(row: &Row, vault: &Vault) -> Result<Bot, RegistryError> {
-    let id: &str = row.try_get(0)?;
-    let spec: BotSpec = serde_json::from_str(row.try_get(2)?)
-        .map_err(|error| unreadable("bot", id, &error.to_string()))?;
-    let authorization = maybe(vault, spot("bot", id, "http_authorization"), row.try_get(3)?)?;
-    Ok(spec.into_bot(id, row.try_get(1)?, authorization))
 }
 
 fn channel(row: &Row, vault: &Vault) -> Result<Channel, RegistryError> {

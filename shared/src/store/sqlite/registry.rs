@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use super::{Sqlite, scripts};
 use crate::domain::channel::{ChannelAction, ChannelState};
 use crate::domain::ids::{BotId, ChannelId};
-use crate::registry::spec::{BotSpec, ChannelSpec, EndpointState, RulesSpec};
+use crate::registry::spec::{BotSpec, Bots, ChannelSpec, EndpointState, RulesSpec};
 use crate::registry::{
     Algorithm, App, Bot, Channel, PreviousSecret, Registry, RegistryError, RegistryStore,
 };
@@ -104,10 +104,17 @@ fn new(rows: usize, otherwise: impl FnOnce() -> String) -> Result<(), RegistryEr
 pub(super) fn read(connection: &Connection, vault: &Vault) -> rusqlite::Result<Decided<Registry>> {
     let apps = rows(connection, APPS, |row| app(row, vault))?;
     let bots = rows(connection, BOTS, |row| bot(row, vault))?;
+    let bots = bots.map(|rows| {
+        let mut bots = Bots::default();
+        for (id, name, spec, secret) in rows {
+            bots.add(&id, name, &spec, secret);
+        }
+        bots
+    });
     let channels = rows(connection, CHANNELS, |row| channel(row, vault))?;
     let sql = "select revision from registry_revision";
     let revision = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-    let registry = apps.and_then(|apps| Ok(Registry::new(apps, bots?, channels?)));
+    let registry = apps.and_then(|apps| Ok(bots?.registry(apps, channels?)));
     Ok(registry.map(|registry| registry.at(revision)))
 }
 
@@ -234,12 +241,14 @@ fn app(row: &Row<'_>, vault: &Vault) -> rusqlite::Result<Decided<App>> {
     Ok(decide())
 }
 
-fn bot(row: &Row<'_>, vault: &Vault) -> rusqlite::Result<Decided<Bot>> {
-    let (id, name, spec): (String, _, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    let authorization = maybe(vault, spot("bot", &id, "authorization"), row, 3)?;
-    let spec = serde_json::from_str::<BotSpec>(&spec)
-        .map_err(|error| unreadable("bot", &id, &error.to_string()));
-    Ok(authorization.and_then(|authorization| Ok(spec?.into_bot(&id, name, authorization))))
+/// Its id, its name, its spec, its secret.
+type BotRow = (String, String, String, Option<SecretString>);
+
+fn bot(row: &Row<'_>, vault: &Vault) -> rusqlite::Result<Decided<BotRow>> {
+    let id: String = row.get(0)?;
+    let (name, spec) = (row.get(1)?, row.get(2)?);
+    let secret = maybe(vault, spot("bot", &id, "authorization"), row, 3)?;
+    Ok(secret.map(|secret| (id, name, spec, secret)))
 }
 
 fn channel(row: &Row<'_>, vault: &Vault) -> rusqlite::Result<Decided<Channel>> {

@@ -102,6 +102,11 @@ impl Harness for Postgres {
         client.batch_execute(&sql).await.unwrap();
     }
 
+    async fn write_spec(&self, bot: &str, spec: &str) {
+        let client = self.client().await;
+        client.execute("update bot set spec = $2 where id = $1", &[&bot, &spec]).await.unwrap();
+    }
+
     async fn traces(&self, needle: &str) -> Vec<String> {
         let client = self.client().await;
         let mut found = Vec::new();
@@ -191,6 +196,10 @@ impl Harness for Alone {
 
     async fn pass(&self, by: Duration) {
         self.0.pass(by).await;
+    }
+
+    async fn write_spec(&self, bot: &str, spec: &str) {
+        self.0.write_spec(bot, spec).await;
     }
 
     async fn traces(&self, needle: &str) -> Vec<String> {

@@ -85,6 +85,11 @@ impl Harness for Sqlite {
         transaction.commit().unwrap();
     }
 
+    async fn write_spec(&self, bot: &str, spec: &str) {
+        let sql = "update bot set spec = ?2 where id = ?1";
+        assert_eq!(self.connection().execute(sql, params![bot, spec]).unwrap(), 1);
+    }
+
     async fn traces(&self, needle: &str) -> Vec<String> {
         let connection = self.connection();
         let mut found = Vec::new();

@@ -31,6 +31,9 @@ pub(super) trait Harness: Send + Sync + Sized + 'static {
     /// Lets time pass for the rows: all their times move back by this.
     fn pass(&self, by: Duration) -> impl Future<Output = ()> + Send;
 
+    /// Writes a bot's settings as another release may have.
+    fn write_spec(&self, bot: &str, spec: &str) -> impl Future<Output = ()> + Send;
+
     /// The tables and columns in which these bytes occur, as `table.column`.
     fn traces(&self, needle: &str) -> impl Future<Output = Vec<String>> + Send;
 

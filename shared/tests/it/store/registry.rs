@@ -20,6 +20,7 @@ use super::harness::Harness;
 conformance! {
     apps_come_back_with_their_secrets,
     bots_come_back_with_their_logic,
+    a_bot_that_cannot_be_read_takes_no_other_away,
     channels_come_back_with_every_field,
     secrets_are_nowhere_in_the_clear,
     ordinals_count_from_one_and_are_the_stores_own,
@@ -118,6 +119,33 @@ fn assert_same(got: &Channel, put: &Channel) {
         })
     };
     assert_eq!(secrets(got), secrets(&put));
+}
+
+async fn a_bot_that_cannot_be_read_takes_no_other_away<H: Harness>(h: H) {
+    let world = World::new(h).await;
+    let (other, later) = (world.h.other().await, BotId::from(id("st-")));
+    let mut put = echo(&later);
+    "of a later release".clone_into(&mut put.name);
+    world.s.add_bot(&put).await.unwrap();
+    let before = other.registry().await.unwrap();
+    assert!(before.bots.contains_key(&later) && before.unreadable.is_empty());
+    let spec =
+        r#"{"logic":{"kind":"telepathy"},"error_message":"","session_timeout_ms":1,"permits":1}"#;
+    world.h.write_spec(later.as_str(), spec).await;
+    for store in [&world.s, &other] {
+        let after = store.registry().await.unwrap();
+        assert_eq!(
+            (after.bots.len() + 1, after.channels.len()),
+            (before.bots.len(), before.channels.len())
+        );
+        let bot = &after.unreadable[&later];
+        assert_eq!((after.unreadable.len(), bot.name.as_str()), (1, "of a later release"));
+        assert!(bot.why.contains("telepathy"), "{}", bot.why);
+    }
+    // Whoever changes something else finds the same.
+    let client = ClientId::from(id("cs-"));
+    world.s.add_app(&app(&client)).await.unwrap();
+    assert!(other.registry().await.unwrap().apps.contains_key(&client));
 }
 
 async fn channels_come_back_with_every_field<H: Harness>(h: H) {

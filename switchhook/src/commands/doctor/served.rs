@@ -70,15 +70,20 @@ pub(super) async fn database(settings: &Settings, vault: Vault, findings: &mut F
         Err(error) => findings.bad("schema", Failure::unavailable(engines::explain(&error))),
     }
     match store.registry().await {
-        Ok(registry) => findings.good(
-            "registry",
-            format!(
+        Ok(registry) => {
+            let text = format!(
                 "{} apps, {} bots, {} channels; their secrets open",
                 registry.apps.len(),
                 registry.bots.len(),
                 registry.channels.len()
-            ),
-        ),
+            );
+            findings.good("registry", text);
+            for (id, bot) in &registry.unreadable {
+                let text =
+                    format!("this release cannot read the bot {:?} ({id}): {}", bot.name, bot.why);
+                findings.bad("registry", Failure::unavailable(text));
+            }
+        }
         Err(RegistryError::Store(error)) => {
             findings.bad("registry", Failure::unavailable(engines::explain(&error)));
         }
