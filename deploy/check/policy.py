@@ -26,6 +26,11 @@ def version():
     return re.search(r'^\[workspace\.package\]\nversion = "([^"]+)"', text, re.MULTILINE).group(1)
 
 
+def measured():
+    """MiB of a room under load."""
+    return int(re.search(r"to (\d+) MiB for a room under load", (ROOT / "docs/capacity.md").read_text()).group(1))
+
+
 def check(every):
     known, secret = settings()
     configured = {}
@@ -150,6 +155,19 @@ def _product(found, spec, room, values):
         wanted = [int(values[f"SWITCHHOOK_{setting}"].rpartition(":")[2])] if port == "admin" or room == "ingress" else []
         if there != wanted:
             yield f"{at}: port {port} is {there}, the settings say {wanted}"
+    own = found["spec"]["selector"]["matchLabels"]
+    spread = {c["topologyKey"] for c in spec.get("topologySpreadConstraints", []) if c["labelSelector"]["matchLabels"] == own}
+    if spread != {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}:
+        yield f"{at}: its Pods are not spread over nodes and zones"
+    asked = container["resources"]["requests"]["memory"]
+    if not asked.endswith("Mi") or int(asked.removesuffix("Mi")) < measured():
+        yield f"{at}: asks for {asked} of memory, docs/capacity.md measured {measured()} MiB"
+    noted = found["spec"]["template"]["metadata"].get("annotations", {})
+    if "prometheus.io/scrape" in noted:
+        admin = values["SWITCHHOOK_ADMIN_LISTEN"].rpartition(":")[2]
+        wanted = {"scrape": "true", "port": admin, "path": "/metrics"}
+        if {key: noted.get(f"prometheus.io/{key}") for key in wanted} != wanted:
+            yield f"{at}: the annotations lead whoever scrapes elsewhere than to {admin}/metrics"
     hook = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
     if room == "ingress" and not hook:
         yield f"{at}: no preStop: it would be stopped while it is still sent requests"
