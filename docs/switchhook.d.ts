@@ -9,6 +9,22 @@ type Message = string | number | boolean | { [key: string]: Json };
 /** A text with the key by which a channel may replace it (overrides). */
 type Prompt = string | { key: string; message: string };
 
+/** A postback (a text is its own payload), or a link. Other words pass as they are. */
+type Button = string | { title: string; payload?: string; [word: string]: Json | undefined } | { title: string; url: string };
+type Reply = string | { title: string; payload?: string; image_url?: string };
+type Choice = string | { title: string; value: string };
+interface Card {
+  title: string;
+  subtitle?: string;
+  image_url?: string;
+  default_action?: { type: "web_url"; url: string };
+  /** At most three on a card of a carousel, one on an element of a list. */
+  buttons?: Button[];
+}
+/** Words of the payload that are not named elsewhere. */
+type More = { [word: string]: Json };
+type Made = { [word: string]: Json };
+
 interface AskOptions<T = string> {
   /** A pattern, or a function: true or false, or the value that is returned instead of the text. */
   validate?: RegExp | ((answer: string) => boolean | T | undefined | null | Promise<boolean | T | undefined | null>);
@@ -92,6 +108,28 @@ declare global {
   /** The bot's variables. */
   const env: { readonly [name: string]: string };
   const contextTags: { add(tag: string): void };
+  /** Makes the protocol's templates, to be said. */
+  const template: {
+    button(text: string, buttons: Button[], more?: More): Made;
+    quickReplies(text: string, replies: Reply[], more?: More): Made;
+    list(elements: Card[], buttons?: Button[], more?: More): Made;
+    carousel(elements: Card[], more?: More): Made;
+    /** A column is its title, or its title and `left`, `center` or `right`; a row its values. */
+    table(text: string, columns: (string | string[])[], rows: (string | number)[][], more?: More): Made;
+    miniTable(text: string, elements: { primary: string[][]; additional?: string[][] }[], more?: More): Made;
+    pieChart(text: string, elements: { title: string; value: string | number; displayValue?: string }[], more?: More): Made;
+    lineChart(text: string, axis: string[], elements: { title: string; values: (string | number)[]; displayValues?: string[] }[], more?: More): Made;
+    barChart(text: string, axis: string[], elements: { title: string; values: (string | number)[]; displayValues?: string[] }[], more?: More): Made;
+    feedback(text: string, view: "NPS" | "CSAT" | "ThumbsUpDown", more?: More): Made;
+    dropdown(heading: string, elements: Choice[], more?: More): Made;
+    multiSelect(elements: Choice[], buttons: Button[], more?: More): Made;
+    likeDislike(): Made;
+    date(title: string, text: string, format?: string): Made;
+    image(url: string): Made;
+    audio(url: string): Made;
+    video(url: string): Made;
+    error(text: string, color?: string): Made;
+  };
   const koreDebugger: { log(...words: any[]): void };
   const koreUtil: {
     /** lodash 4, with the names that it had in its third release. */

@@ -217,6 +217,44 @@ export default (text, limits, load) => {
     return ask(joined(prompt, `\n${list}`), { ...more, validate }).then(({ found }) => found.value ?? found.title);
   };
 
+  // ── templates of the protocol, as the objects that they are; `more` holds what is written out ──
+  const made = (template_type, words, more) => ({ type: "template", payload: { template_type, ...words, ...more } });
+  const isText = (value) => typeof value !== "object" || value === null;
+  const button = (b) => {
+    if (isText(b)) return { type: "postback", title: String(b), payload: String(b) };
+    return b.url === undefined ? { type: "postback", payload: b.title, ...b } : { type: "web_url", ...b };
+  };
+  const reply = (r) => {
+    const words = isText(r) ? { title: String(r) } : r;
+    return { content_type: "text", payload: words.title, ...words };
+  };
+  const option = (o) => (isText(o) ? { title: String(o), value: String(o) } : o);
+  const card = (c) => (c.buttons ? { ...c, buttons: c.buttons.map(button) } : c);
+  const row = (r) => (Array.isArray(r) ? { Values: r.map(String) } : r);
+  const template = {
+    button: (text, buttons, more) => made("button", { text, buttons: buttons.map(button) }, more),
+    quickReplies: (text, replies, more) => made("quick_replies", { text, quick_replies: replies.map(reply) }, more),
+    list: (elements, buttons = [], more) =>
+      made("list", { elements: elements.map(card), ...(buttons.length ? { buttons: buttons.map(button) } : {}) }, more),
+    carousel: (elements, more) => made("carousel", { elements: elements.map(card) }, more),
+    table: (text, columns, rows, more) =>
+      made("table", { text, columns: columns.map((c) => [c].flat()), table_design: "regular", elements: rows.map(row) }, more),
+    miniTable: (text, elements, more) => made("mini_table", { text, layout: "horizontal", elements }, more),
+    pieChart: (text, elements, more) => made("piechart", { pie_type: "regular", text, elements }, more),
+    lineChart: (text, X_axis, elements, more) => made("linechart", { text, X_axis, elements }, more),
+    barChart: (text, X_axis, elements, more) => made("barchart", { text, X_axis, direction: "vertical", elements }, more),
+    feedback: (text, view, more) => made("feedbackTemplate", { text, view }, more),
+    dropdown: (heading, elements, more) => made("dropdown_template", { heading, elements: elements.map(option) }, more),
+    multiSelect: (elements, buttons, more) =>
+      made("multi_select", { elements: elements.map(option), buttons: buttons.map(button) }, more),
+    likeDislike: () => made("like_dislike"),
+    date: (title, text_message, format = "MM-DD-YYYY") => made("dateTemplate", { title, text_message, format }),
+    image: (url) => ({ type: "image", payload: { url } }),
+    audio: (audioUrl) => ({ type: "message", payload: { text: "", audioUrl } }),
+    video: (videoUrl) => ({ type: "message", payload: { text: "", videoUrl } }),
+    error: (text, color = "#F35A00") => ({ type: "error", payload: { color, text } }),
+  };
+
   // ── calling ──
   const responded = (v, url) => {
     const headers = Object.setPrototypeOf({ ...v.headers }, { get(name) { return this[fold(name)] ?? null; } });
@@ -270,7 +308,7 @@ export default (text, limits, load) => {
     Object.defineProperty(koreUtil, name, { get, set: keep, enumerable: true, configurable: true });
   }
   Object.assign(globalThis, {
-    context, env: Object.freeze(env), koreUtil, ask, confirm, choose, fetch, endOfTask,
+    context, env: Object.freeze(env), koreUtil, template, ask, confirm, choose, fetch, endOfTask,
     say: async (message) => utter(message),
     print: (text) => utter(printed(text)),
     render: (text) => String(text).replace(/\{\{([^{}]*)\}\}/g, (_, path) => shown(at(path))),

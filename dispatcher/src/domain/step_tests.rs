@@ -140,7 +140,36 @@ fn compatibility() -> impl Strategy<Value = Compatibility> {
     })
 }
 
+/// JSON as bots make it, without the one sequence that the platform's escaping cannot tell from its own.
+fn template() -> impl Strategy<Value = Value> {
+    let text = "[^&]{0,12}";
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        text.prop_map(Value::from),
+    ];
+    let inner = leaf.prop_recursive(4, 32, 6, move |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..6).prop_map(Value::from),
+            vec((text, inner), 0..6).prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+        ]
+    });
+    vec((text, inner), 0..6).prop_map(|pairs| Value::Object(pairs.into_iter().collect()))
+}
+
 proptest! {
+    #[test]
+    fn what_a_client_unescapes_is_the_template_and_an_escaped_one_has_no_quote(
+        template in template(),
+        escape in any::<bool>(),
+    ) {
+        let text = BotMessage::Template(template.clone()).to_text(escape);
+        prop_assert!(!escape || !text.contains('"'));
+        let read: Value = serde_json::from_str(&text.replace("&quot;", "\"")).unwrap();
+        prop_assert_eq!(read, template);
+    }
+
     #[test]
     fn every_message_is_in_the_answer_and_in_one_post_of_an_asynchronous_turn(
         messages in vec(message(), 0..5),

@@ -254,6 +254,51 @@ async fn while_all_scripts_of_a_bot_hang_another_bot_is_answered() {
 }
 
 #[tokio::test]
+async fn every_template_that_is_made_for_a_script_is_one_that_clients_can_show() {
+    let source = r#"
+        const t = template, card = { title: "A", subtitle: "s", buttons: ["Go"] };
+        const all = {
+            button: t.button("t", ["A", { title: "B" }, { title: "C", payload: "c" }, { title: "D", url: "https://d.test" }]),
+            quick_replies: t.quickReplies("t", ["A", { title: "B", image_url: "https://b.test" }]),
+            list: t.list([card], ["More"]),
+            carousel: t.carousel([card, { title: "B" }]),
+            table: t.table("t", ["No", ["Name", "center"]], [[1, "Ann"]]),
+            mini_table: t.miniTable("t", [{ primary: [["Sum"], ["300", "right"]], additional: [["CA1", "150"]] }]),
+            piechart: t.pieChart("t", [{ title: "A", value: "10", displayValue: "10%" }], { pie_type: "donut" }),
+            linechart: t.lineChart("t", ["Jan"], [{ title: "A", values: ["1"] }], { Auto_adjust_X_axis: "yes" }),
+            barchart: t.barChart("t", ["Jan"], [{ title: "A", values: ["1"] }], { stacked: false }),
+            feedbackTemplate: t.feedback("t", "ThumbsUpDown", { thumpsUpDownArrays: [{ thumpUpId: "1", value: 1, reviewText: "good" }] }),
+            dropdown_template: t.dropdown("h", ["A", { title: "B", value: "b" }]),
+            multi_select: t.multiSelect(["A"], ["Done"]),
+            like_dislike: t.likeDislike(),
+            dateTemplate: t.date("t", "Pick"),
+            image: t.image("https://a.test/a.png"), audio: t.audio("https://a.test/a.mp3"),
+            video: t.video("https://a.test/a.mp4"), error: t.error("sorry"),
+        };
+        const kind = (made) => made.payload.template_type ?? made.type;
+        for (const [name, made] of Object.entries(all)) say(made);
+        say(Object.entries(all).filter(([name, made]) => kind(made) !== name).map(([name]) => name).join());
+        say(Object.keys(t).length === Object.keys(all).length ? "all" : "not all");"#;
+    let world = World::with(a_script(source)).await;
+    let _dispatcher = start(&world, &[]).await;
+    let turn = world.say("ann", "hi").await;
+    let answer = world.answer(&turn).await;
+    let said =
+        answer["text"].as_array().unwrap_or_else(|| panic!("{}", world.store.detail(turn.id)));
+    assert_eq!(said.len(), 20);
+    assert_eq!(said[18..], [json!("audio,video"), json!("all")]);
+    let first = said[0].as_str().unwrap().replace("&quot;", "\"");
+    let buttons = &serde_json::from_str::<Value>(&first).unwrap()["payload"]["buttons"];
+    let expected = json!([
+        {"type": "postback", "title": "A", "payload": "A"},
+        {"type": "postback", "payload": "B", "title": "B"},
+        {"type": "postback", "payload": "c", "title": "C"},
+        {"type": "web_url", "title": "D", "url": "https://d.test"},
+    ]);
+    assert_eq!(*buttons, expected);
+}
+
+#[tokio::test]
 async fn a_template_that_no_client_could_show_is_not_said() {
     let source =
         r#"say({type: "template", payload: {template_type: "button", buttons: [{title: "A"}]}})"#;

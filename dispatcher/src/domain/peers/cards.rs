@@ -155,6 +155,9 @@ fn template(payload: &Value) -> BotMessage {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::domain::template::check;
 
@@ -167,6 +170,57 @@ mod tests {
             }
         };
         messages.iter().map(value).collect()
+    }
+
+    fn a_choice() -> impl Strategy<Value = Choice> {
+        let say = ("[a-z]{1,8}", "[a-z]{1,8}").prop_map(|(title, said)| Choice::say(&title, &said));
+        let open = "[a-z]{1,8}".prop_map(|title| Choice::open(&title, "https://a.test/"));
+        prop_oneof![4 => say, 1 => open]
+    }
+
+    /// The titles of all buttons and quick replies, in order.
+    fn titles(value: &Value) -> Vec<String> {
+        let payload = &value["payload"];
+        let places = [&payload["buttons"], &payload["quick_replies"]];
+        let elements = payload["elements"].as_array().into_iter().flatten();
+        let lists = places.into_iter().chain(elements.map(|element| &element["buttons"]));
+        let all = lists.filter_map(Value::as_array).flatten();
+        all.map(|one| one["title"].as_str().unwrap().to_owned()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn however_a_text_is_split_from_its_choices_nothing_is_lost(
+            text in "\\PC{0,40}|[a-z😀]{600,700}",
+            all in vec(a_choice(), 0..12),
+            quick in any::<bool>(),
+        ) {
+            let said = values(&choices(&text, &all, quick));
+            let shown: Vec<_> = said
+                .iter()
+                .filter_map(|one| one.as_str().or_else(|| one["payload"]["text"].as_str()))
+                .filter(|shown| *shown != PLAIN)
+                .collect();
+            prop_assert_eq!(shown.concat(), if text == PLAIN { String::new() } else { text });
+            let expected: Vec<_> = all.iter().map(|choice| choice.title.clone()).collect();
+            prop_assert_eq!(said.iter().flat_map(titles).collect::<Vec<_>>(), expected);
+        }
+
+        #[test]
+        fn however_cards_are_split_no_button_is_lost_or_moved(
+            all in vec((vec(a_choice(), 0..9), any::<bool>()), 0..5),
+        ) {
+            let expected: Vec<_> =
+                all.iter().flat_map(|(choices, _)| choices).map(|choice| choice.title.clone()).collect();
+            let card = |(choices, image): (Vec<Choice>, bool)| Card {
+                title: "T".to_owned(),
+                image: image.then(|| "https://a.test/a.png".to_owned()),
+                choices,
+                ..Card::default()
+            };
+            let said = values(&cards(&all.into_iter().map(card).collect::<Vec<_>>()));
+            prop_assert_eq!(said.iter().flat_map(titles).collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]
