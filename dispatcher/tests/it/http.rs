@@ -1,5 +1,6 @@
 //! Bots behind HTTP.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -105,6 +106,42 @@ async fn the_request_carries_all_that_the_page_says() {
     assert_eq!(asked.headers["idempotency-key"], turn.id.to_string());
     assert_eq!(asked.headers["authorization"], "Bearer s3cret");
     assert_eq!(asked.headers["content-type"], "application/json");
+}
+
+/// The keys of an object, and of those in it, as paths; what clients and bots put there has keys of their own.
+fn paths(value: &Value, at: &str, all: &mut Vec<String>) {
+    for (key, inner) in value.as_object().into_iter().flatten() {
+        let path = format!("{at}/{key}");
+        if !["/payload", "/customData", "/context/session/BotUserSession"].contains(&path.as_str())
+        {
+            paths(inner, &path, all);
+        }
+        all.push(path);
+    }
+    all.sort();
+}
+
+#[tokio::test]
+async fn the_examples_of_the_page_are_what_is_sent_and_understood() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/http-bot.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let blocks = page.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let blocks: Vec<Value> = blocks.map(|block| serde_json::from_str(block).unwrap()).collect();
+    let [request, response] = &blocks[..] else { panic!("{} blocks", blocks.len()) };
+    check(&schema("request"), request, "request");
+    check(&schema("response"), response, "response");
+    let answer = response.clone();
+    let server = Server::start(move |_, _| Answer::Json(answer.clone())).await;
+    let (world, _dispatcher) = world(&server).await;
+    let template = response["messages"][1].to_string().replace('"', "&quot;");
+    let expected = json!({"text": [response["messages"][0], template], "endOfTask": true,
+        "endReason": "Fulfilled", "completedTaskId": "dg-1", "completedTaskName": "Show balance"});
+    assert_eq!(world.ask("ann", "hello").await, expected);
+    assert_eq!(world.kept("ann").await, response["session"]);
+    let (mut shown, mut sent) = (Vec::new(), Vec::new());
+    paths(request, "", &mut shown);
+    paths(&server.asked()[0].body, "", &mut sent);
+    assert_eq!(shown, sent);
 }
 
 #[tokio::test]
