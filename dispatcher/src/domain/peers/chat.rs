@@ -292,9 +292,9 @@ mod tests {
     fn calls_are_told_apart_though_their_pieces_have_no_index_or_all_the_same() {
         let streamed = |deltas: &[Value]| {
             let chunk = |calls: &Value| json!({"choices": [{"delta": {"tool_calls": calls}}]});
-            let events: String =
-                deltas.iter().map(|calls| format!("data: {}\n\n", chunk(calls))).collect();
-            let answer = answer(&format!("{events}data: [DONE]\n\n")).unwrap();
+            let event = |calls| format!("data: {}\n\n", chunk(calls));
+            let events: Vec<String> = deltas.iter().map(event).collect();
+            let answer = answer(&format!("{}data: [DONE]\n\n", events.concat())).unwrap();
             let call = |call: Call| format!("{} {} {}", call.id, call.name, call.arguments);
             answer.calls.into_iter().map(call).collect::<Vec<_>>()
         };
