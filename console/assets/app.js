@@ -1,19 +1,21 @@
-// What pages gain where scripts run: copy buttons, a choice of theme, the chat. All else works without.
+// What pages gain where scripts run: copy buttons, a choice of theme, what is new, the chat. All else works without.
 "use strict";
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    const words = button.textContent;
-    try {
-      await navigator.clipboard.writeText(button.dataset.copy);
-      button.textContent = "Copied";
-    } catch {
-      button.textContent = "Not possible";
-    }
-    setTimeout(() => { button.textContent = words; }, 1500);
-  });
-}
+const reveal = () => {
+  for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+};
+reveal();
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not possible";
+  }
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+});
 
 const toggle = document.querySelector("[data-theme-toggle]");
 if (toggle) {
@@ -39,6 +41,47 @@ if (menu) {
   const fit = () => { menu.open = wide.matches; };
   fit();
   wide.addEventListener("change", fit);
+}
+
+// A page on which things happen by themselves is fetched again while somebody looks at it, and what differs is
+// written into it: what has the focus, is scrolled or is open stays so. Forms are left as they are being filled in.
+const morph = (from, to) => {
+  [...to.childNodes].forEach((now, n) => {
+    const then = from.childNodes[n];
+    if (!then) from.append(now.cloneNode(true));
+    else if (then.nodeName !== now.nodeName) then.replaceWith(now.cloneNode(true));
+    else if (now.nodeType !== Node.ELEMENT_NODE) { if (then.data !== now.data) then.data = now.data; }
+    else if (now.nodeName !== "FORM") {
+      for (const { name, value } of now.attributes) if (then.getAttribute(name) !== value) then.setAttribute(name, value);
+      for (const { name } of [...then.attributes]) if (name !== "open" && !now.hasAttribute(name)) then.removeAttribute(name);
+      morph(then, now);
+    }
+  });
+  while (from.childNodes.length > to.childNodes.length) from.lastChild.remove();
+};
+const live = document.querySelector("[data-live]");
+if (live) {
+  const button = document.querySelector("[data-live-toggle]");
+  const every = Number(live.dataset.live) * 1000;
+  const is = () => button.getAttribute("aria-pressed") === "true";
+  const set = (on, words) => { button.setAttribute("aria-pressed", String(on)); button.textContent = words; };
+  button.hidden = false;
+  button.addEventListener("click", () => set(!is(), is() ? "Paused" : "Live"));
+  const look = async () => {
+    if (!is() || document.hidden) return;
+    const response = await fetch(location.href, { headers: { "x-live": "1" } });
+    if (response.redirected) { set(false, "Signed out"); return; }
+    if (!response.ok || !is()) return;
+    const whole = new DOMParser().parseFromString(await response.text(), "text/html");
+    const now = whole.querySelector("[data-live]");
+    if (!now) return;
+    morph(live, now);
+    morph(document.querySelector("h1"), whole.querySelector("h1"));
+    reveal();
+  };
+  // One after the other: a slow console is not asked faster than it answers. Out of reach, it is asked again.
+  const on = () => setTimeout(() => look().catch(() => {}).finally(on), every);
+  on();
 }
 
 // The chat: a message goes to the console, which sends it to the bot as a client would. What comes back is

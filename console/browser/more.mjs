@@ -1,6 +1,7 @@
 // Talk to bot, in both modes; a message of the channel's own; an endpoint that fails, what became of the delivery, and its redrive.
 import http from "node:http";
 import path from "node:path";
+import { person } from "./browser.mjs";
 
 export async function more({ ann, dev, screens, clerk, web, press, follow, fill, sees, until, say, check }) {
   // Synchronous: plain text, and a template that the echo sends back.
@@ -125,6 +126,31 @@ export async function more({ ann, dev, screens, clerk, web, press, follow, fill,
     (found) => found > 0, "the redriven delivery arrives");
   check(got.length === 1 && got[0].includes("to be parked"), `received: ${got}`);
   say("a parked delivery was redriven and arrived");
+
+  // A list shows by itself what came meanwhile, unless it is paused. Its clock is the test's.
+  const base = new URL(ann.url()).origin;
+  const looker = await person(ann.context().browser(), base, { storageState: await ann.context().storageState() });
+  await looker.clock.install();
+  await looker.goto(`/turns?channel=${web.split("/").pop()}`);
+  const rows = () => looker.getByRole("main").locator("tbody tr").count();
+  let asked = 0;
+  looker.on("request", (request) => { asked += Number(request.headers()["x-live"] === "1"); });
+  const before = await rows();
+  await looker.getByRole("link", { name: "Timeline" }).first().focus();
+  await dev.goto(`${web}/talk`);
+  await fill(dev, /^Message/, "while somebody looks");
+  await press(dev, "Send");
+  await dev.locator(".exchange").last().locator(".meta").first().waitFor();
+  await until(async () => { await looker.clock.runFor(5_000); return rows(); }, (found) => found === before + 1, "the list has one more");
+  check(await looker.evaluate(() => document.activeElement.textContent) === "Timeline", "the focus stays where it was");
+  await press(looker, "Live");
+  const then = asked;
+  await looker.clock.runFor(60_000);
+  check(asked === then, "a paused page asks for nothing");
+  await press(looker, "Paused");
+  await until(async () => { await looker.clock.runFor(5_000); return asked; }, (found) => found > then, "it goes on");
+  await looker.context().close();
+  say("a list shows by itself what is new");
 
   // A range is counted, sent again, and watched.
   await ann.goto("/deliveries?state=delivered");

@@ -18,6 +18,8 @@ use crate::office::problem::{Kind, Problem};
 /// More channels than this are not listed, but named.
 const LISTED: usize = 200;
 const DAY_MS: u64 = 86_400_000;
+/// Seconds until the figures are counted again for whoever looks at them.
+const LIVE: u32 = 60;
 
 const BY_OUTCOME: [Series; 2] =
     [Series { kind: "plain", name: "answered" }, Series { kind: "bad", name: "otherwise" }];
@@ -68,6 +70,7 @@ pub(super) async fn page<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Don
         section: "analytics",
         lead: "What came over a channel and what became of it. Times are in UTC.".to_owned(),
         actions,
+        live: LIVE,
         blocks,
         ..Page::default()
     }))

@@ -14,7 +14,7 @@ use super::lists::ROWS;
 use super::reply::Done;
 use super::shown;
 use super::table::To;
-use super::ui::{Badge, Block, Card, Cell, Facts, Link, Page, Table, badge, path};
+use super::ui::{Badge, Block, Card, Cell, Facts, Link, Page, Table, badge, live, path};
 use crate::office::actor::Scope;
 use crate::office::book::Book;
 use crate::office::find;
@@ -82,6 +82,7 @@ pub(super) async fn list<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Don
         section: "approvals",
         lead: "What runs is what was approved. A request shows what it would change.".to_owned(),
         actions: vec![other],
+        live: live(!decided),
         blocks,
         ..Page::default()
     }))

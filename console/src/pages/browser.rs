@@ -95,7 +95,9 @@ impl Browser<'_> {
         let (token, at) = self.opened(Kind::Session, &self.cookie(headers, Name::Session)?)?;
         let idle = self.now_ms.saturating_sub(at);
         let known = u128::from(idle) < IDLE.as_millis();
-        known.then_some(Shown { token, renew: idle >= RENEW_MS })
+        // What a page asks by itself does not keep a session open.
+        let renew = idle >= RENEW_MS && !headers.contains_key("x-live");
+        known.then_some(Shown { token, renew })
     }
 
     pub(super) fn set_session(&self, token: &str) -> Option<HeaderValue> {
@@ -151,4 +153,26 @@ impl Browser<'_> {
 pub(super) fn csrf(token: &str) -> String {
     let digest = digest::digest(&digest::SHA256, format!("form of {token}").as_bytes());
     BASE64_URL_SAFE_NO_PAD.encode(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_renewed_by_who_asks_and_not_by_a_page_that_looks_by_itself() {
+        let keys = Keys::new(&[vec![7; 32]]).unwrap();
+        let at = |now_ms| Browser { keys: &keys, public: None, now_ms };
+        let set = at(0).set_session("token").unwrap();
+        let (cookie, _) = set.to_str().unwrap().split_once(';').unwrap();
+        let mut asked = HeaderMap::from_iter([(COOKIE, HeaderValue::from_str(cookie).unwrap())]);
+        let renewed = |asked: &HeaderMap, ms| at(ms).session(asked).map(|shown| shown.renew);
+        let idle_ms = u64::try_from(IDLE.as_millis()).unwrap();
+        assert_eq!(renewed(&asked, RENEW_MS - 1), Some(false), "so soon there is nothing to renew");
+        assert_eq!(renewed(&asked, RENEW_MS), Some(true));
+        assert_eq!(renewed(&asked, idle_ms), None);
+        asked.insert("x-live", HeaderValue::from_static("1"));
+        assert_eq!(renewed(&asked, RENEW_MS), Some(false));
+        assert_eq!(renewed(&asked, idle_ms), None);
+    }
 }

@@ -6,10 +6,16 @@ use shared::registry::control::Kind;
 use shared::store::Store;
 
 use super::ask::Ask;
+use super::ledger;
 use super::reply::Done;
-use super::ui::{Block, Card, Link, Page, Tile, Tiles};
+use super::ui::{Block, Card, Link, Page, Table, Tile, Tiles, live};
 use crate::office::actor::Scope;
+use crate::office::book::Book;
+use crate::office::ledger::{DeliveriesOf, TurnsOf};
 use crate::office::problem::Problem;
+
+/// Rows of each table.
+const ROWS: u32 = 8;
 
 pub(super) async fn home<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done, Problem> {
     let book = ask.desk().book().await?;
@@ -24,13 +30,13 @@ pub(super) async fn home<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Don
         words,
         href: href.to_owned(),
     };
-    let (live, stopped) = (
+    let (running, stopped) = (
         in_state(ChannelState::Live),
         in_state(ChannelState::Suspended) + in_state(ChannelState::Disabled),
     );
     let tiles = vec![
         tile("Bots", book.registry.bots.len(), String::new(), "/bots"),
-        tile("Live channels", live, format!("{stopped} stopped"), "/channels?state=live"),
+        tile("Live channels", running, format!("{stopped} stopped"), "/channels?state=live"),
         tile(
             "Awaiting approval",
             in_state(ChannelState::AwaitingApproval),
@@ -49,11 +55,52 @@ pub(super) async fn home<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Don
             ..Card::default()
         }));
     }
+    blocks.extend(news(ask, &book).await?);
     Ok(Done::Page(Page {
         title: "Overview".to_owned(),
         section: "home",
+        live: live(true),
         lead: "What is set up here, and what waits for somebody.".to_owned(),
         blocks,
         ..Page::default()
     }))
+}
+
+/// What was said last, and the deliveries that nobody takes.
+async fn news<B: Broker, S: Store>(
+    ask: &Ask<'_, B, S>,
+    book: &Book,
+) -> Result<Vec<Block>, Problem> {
+    let of = TurnsOf { channel: None, user: None, outcome: None, after: None, limit: ROWS };
+    let turns = ask.desk().turns(&ask.actor, of).await?;
+    let of = DeliveriesOf { channel: None, state: Some("parked"), after: None, limit: ROWS };
+    let parked = ask.desk().deliveries(&ask.actor, of).await?;
+    let card = |title: &str, all: &str, table: Table| {
+        Block::Card(Card {
+            title: title.to_owned(),
+            actions: vec![Link::new(all, "All")],
+            parts: vec![Block::Table(table)],
+            ..Card::default()
+        })
+    };
+    let mut blocks = Vec::new();
+    if !parked.items.is_empty() {
+        let table = Table {
+            caption: "Parked deliveries".to_owned(),
+            head: ledger::DELIVERY_HEAD.to_vec(),
+            rows: parked.items.iter().map(|one| ledger::delivery_row(book, one)).collect(),
+            ..Table::default()
+        };
+        blocks.push(card("Parked deliveries", "/deliveries?state=parked", table));
+    }
+    if !turns.items.is_empty() {
+        let table = Table {
+            caption: "Latest messages".to_owned(),
+            head: ledger::HEAD.to_vec(),
+            rows: turns.items.iter().map(|one| ledger::row(book, one)).collect(),
+            ..Table::default()
+        };
+        blocks.push(card("Latest messages", "/turns", table));
+    }
+    Ok(blocks)
 }

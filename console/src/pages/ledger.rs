@@ -12,13 +12,19 @@ use super::reply::Done;
 use super::shown;
 use super::table::To;
 use super::time;
-use super::ui::{Badge, Block, Card, Cell, Filter, Form, Link, Page, Table, badge, path};
+use super::ui::{Badge, Block, Card, Cell, Filter, Form, Link, Page, Table, badge, live, path};
 use crate::office::actor::Scope;
 use crate::office::book::Book;
 use crate::office::ledger::{DeliveriesOf, DeliveryView, TurnView, TurnsOf};
 use crate::office::problem::Problem;
 
 const LIMIT: u32 = 25;
+/// What a list says of turns.
+pub(super) const HEAD: [&str; 7] =
+    ["Accepted", "User", "Channel", "Outcome", "Waited", "Bot", "Turn"];
+/// What a list says of settled deliveries.
+pub(super) const DELIVERY_HEAD: [&str; 6] =
+    ["State", "User", "Channel", "Attempts", "Settled", "Turn"];
 
 pub(super) fn channel_cell(book: &Book, id: &str) -> Cell {
     match book.registry.channels.get(&id.into()) {
@@ -79,7 +85,7 @@ pub(super) async fn turns<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Do
     let more = page.next.is_some();
     let table = Table {
         caption: "Turns".to_owned(),
-        head: vec!["Accepted", "User", "Channel", "Outcome", "Waited", "Bot", "Turn"],
+        head: HEAD.to_vec(),
         rows: page.items.iter().map(|one| row(&book, one)).collect(),
         empty: if more {
             "Nothing like this among these; older ones may be."
@@ -96,12 +102,14 @@ pub(super) async fn turns<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Do
         title: "Conversations".to_owned(),
         section: "turns",
         lead: "Messages and what became of them, newest first.".to_owned(),
+        live: live(after.is_none()),
         blocks,
         ..Page::default()
     }))
 }
 
-fn row(book: &Book, one: &TurnView) -> Vec<Cell> {
+/// A turn in a list, see [`HEAD`].
+pub(super) fn row(book: &Book, one: &TurnView) -> Vec<Cell> {
     let user = one.user.clone().map_or(Cell::Nothing, Cell::Text);
     vec![
         Cell::time(one.accepted_at_ms),
@@ -110,6 +118,18 @@ fn row(book: &Book, one: &TurnView) -> Vec<Cell> {
         Cell::Badge(outcome(&one.outcome)),
         Cell::text(time::span(one.queued_ms)),
         Cell::text(time::span(one.bot_ms)),
+        Cell::Strong(Link::new(path(&["turns", &one.turn_id]), "Timeline")),
+    ]
+}
+
+/// A delivery in a list, see [`DELIVERY_HEAD`].
+pub(super) fn delivery_row(book: &Book, one: &DeliveryView) -> Vec<Cell> {
+    vec![
+        Cell::Badge(standing(one)),
+        one.user.clone().map_or(Cell::Nothing, Cell::Text),
+        channel_cell(book, &one.channel_id),
+        Cell::text(one.attempts.to_string()),
+        Cell::time(one.settled_at_ms.unwrap_or(one.due_at_ms)),
         Cell::Strong(Link::new(path(&["turns", &one.turn_id]), "Timeline")),
     ]
 }
@@ -127,14 +147,7 @@ pub(super) async fn deliveries<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Resu
     };
     let operates = ask.may(Scope::Operate) && state != "waiting";
     let rows = page.items.iter().map(|one| {
-        let mut row = vec![
-            Cell::Badge(standing(one)),
-            one.user.clone().map_or(Cell::Nothing, Cell::Text),
-            channel_cell(&book, &one.channel_id),
-            Cell::text(one.attempts.to_string()),
-            Cell::time(one.settled_at_ms.unwrap_or(one.due_at_ms)),
-            Cell::Strong(Link::new(path(&["turns", &one.turn_id]), "Timeline")),
-        ];
+        let mut row = delivery_row(&book, one);
         if operates {
             row.push(Cell::Link(again(one)));
         }
@@ -146,8 +159,10 @@ pub(super) async fn deliveries<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Resu
         }
         row
     });
-    let when = if state == "waiting" { "Due" } else { "Settled" };
-    let mut head = vec!["State", "User", "Channel", "Attempts", when, "Turn"];
+    let mut head = DELIVERY_HEAD.to_vec();
+    if state == "waiting" {
+        head[4] = "Due";
+    }
     head.extend(operates.then_some("This one"));
     head.extend((operates && state == "parked").then_some("Conversation"));
     let choices = ["waiting", "delivered", "parked"].map(|one| choice(one, one, one == state));
@@ -173,6 +188,7 @@ pub(super) async fn deliveries<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Resu
                conversation is shown: the others go behind it."
                 .to_owned(),
         actions: replays(ask, channel, state),
+        live: live(after.is_none()),
         blocks,
         ..Page::default()
     }))

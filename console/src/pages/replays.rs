@@ -11,7 +11,8 @@ use super::lists::ROWS;
 use super::reply::Done;
 use super::time;
 use super::ui::{
-    AskForm, Badge, Block, Card, Cell, Facts, Field, Filter, Form, Link, Page, Table, badge, path,
+    AskForm, Badge, Block, Card, Cell, Facts, Field, Filter, Form, Link, Page, Table, badge, live,
+    path,
 };
 use crate::office::actor::Scope;
 use crate::office::moment;
@@ -81,6 +82,7 @@ pub(super) async fn list<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Don
         lead: "Settled deliveries that were sent again, or are being sent again.".to_owned(),
         crumbs: vec![Link::new("/deliveries", "Deliveries")],
         actions,
+        live: live(after.is_none()),
         blocks: vec![Block::Table(table)],
         ..Page::default()
     }))
@@ -125,6 +127,7 @@ pub(super) async fn one<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Done
         badge: Some(state(&replay)),
         crumbs: crumbs(),
         actions,
+        live: live(true),
         blocks,
         ..Page::default()
     }))

@@ -67,6 +67,7 @@ async fn whole<B: Broker, S: Store>(
         actions.push(Link::danger(format!("{here}/erase"), "Erase a user's data"));
     }
     Ok(Page {
+        live: 0,
         title: "Talk to bot".to_owned(),
         section: "channels",
         badge: Some(shown::state(&view.state)),

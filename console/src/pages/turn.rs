@@ -10,7 +10,7 @@ use super::form::query;
 use super::ledger::{again, channel_cell, outcome, standing};
 use super::reply::Done;
 use super::time;
-use super::ui::{Block, Bubbles, Card, Cell, Code, Event, Facts, Link, Page, Timeline, path};
+use super::ui::{Block, Bubbles, Card, Cell, Code, Event, Facts, Link, Page, Timeline, live, path};
 use crate::office::actor::Scope;
 use crate::office::ledger::{ATTEMPTS, AttemptView, WholeTurnView};
 use crate::office::problem::Problem;
@@ -74,6 +74,7 @@ pub(super) async fn page<B: Broker, S: Store>(ask: &Ask<'_, B, S>) -> Result<Don
         badge: Some(outcome(&one.outcome)),
         crumbs: vec![Link::new("/turns", "Conversations")],
         actions,
+        live: live(true),
         blocks,
         ..Page::default()
     }))

@@ -43,7 +43,14 @@ pub(crate) struct Page {
     pub(crate) lead: String,
     pub(crate) badge: Option<Badge>,
     pub(crate) actions: Vec<Link>,
+    /// Seconds after which a page that is looked at shows what is new by itself; 0 for never.
+    pub(crate) live: u32,
     pub(crate) blocks: Vec<Block>,
+}
+
+/// For the first page of what changes by itself; later ones stand still.
+pub(crate) fn live(first: bool) -> u32 {
+    if first { 5 } else { 0 }
 }
 
 #[derive(Template)]

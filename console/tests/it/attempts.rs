@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Method;
+use shared::domain::delivery::ParkReason;
 use shared::store::{AttemptRecord, Claimed, Deliveries as _, Verdict};
 use testkit::pair::Pair;
 
@@ -13,6 +14,7 @@ use crate::support::pages::Browser;
 
 on_both! {
     a_turns_attempts_come_a_page_at_a_time,
+    the_overview_shows_what_nobody_takes_and_what_was_said_last,
 }
 
 const TRIES: u32 = 120;
@@ -71,4 +73,29 @@ async fn a_turns_attempts_come_a_page_at_a_time<P: Pair>(pair: P) {
         page = format!("/turns/{turn}?after={after}");
     }
     assert_eq!(shown, TRIES as usize);
+}
+
+async fn the_overview_shows_what_nobody_takes_and_what_was_said_last<P: Pair>(pair: P) {
+    let api = Api::start(&pair).await;
+    let dev = Browser::signed_in(&api, "dev").await;
+    let nothing = dev.get("/").await;
+    assert!(!nothing.text.contains("Latest messages"), "{}", nothing.text);
+    let (turn, conversation) = waiting(&api).await;
+    let said = dev.get("/").await.text;
+    let (parked, latest) = said.split_once("Latest messages").unwrap();
+    assert!(!parked.contains("Parked deliveries"), "{parked}");
+    assert!(latest.contains(&format!("href=\"/turns/{turn}\"")), "{latest}");
+    let store = &api.desk.store;
+    let place = store.lowest(conversation).await.unwrap().unwrap().delivery.place;
+    store.settle(place, 0, None, Verdict::Park(ParkReason::Exhausted)).await.unwrap();
+    let said = dev.get("/").await.text;
+    let (parked, _) = said.split_once("Latest messages").unwrap();
+    let (_, parked) = parked.split_once("Parked deliveries").unwrap();
+    assert!(parked.contains(&format!("href=\"/turns/{turn}\"")), "{parked}");
+    // First pages look for what is new, later ones and forms do not.
+    let after = format!("/turns?after={}", "f".repeat(32));
+    for (path, live) in [("/", true), ("/turns", true), (&after, false), ("/bots/new", false)] {
+        let page = dev.get(path).await;
+        assert_eq!(page.text.contains("data-live="), live, "{path}: {}", page.text);
+    }
 }
