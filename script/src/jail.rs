@@ -1,6 +1,6 @@
 //! What a host may not do. It jails itself before it reads its first job, and there is no way out.
 //!
-//! * Limits: address space, processor time, no new files, no core dump; it dies with its parent.
+//! * Limits: a lower priority, address space, processor time, no new files, no core dump; it dies with its parent.
 //! * Landlock: no file of any kind, no TCP, no signal to others.
 //! * Seccomp: an allow list of what memory and the two pipes need. Everything else is refused: no socket,
 //!   no exec, no fork, no open, no ptrace, no executable memory.
@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 const ADDRESS_SPACE: u64 = 768 * 1024 * 1024;
 /// Seconds. A host is retired long before; this ends one whose parent cannot.
 const PROCESSOR_TIME: u64 = 120;
+/// Behind the process whose turns it runs, and all that are not scripts: about a third of the weight.
+const NICE: i32 = 5;
 const PROT_EXEC: u64 = 4;
 
 /// What of the jail stands.
@@ -55,6 +57,7 @@ fn limits() -> Result<(), String> {
     let words = |error: rustix::io::Errno| error.to_string();
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(words)?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(words)?;
+    rustix::process::nice(NICE).map_err(words)?;
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, 0)?;
     limit(Resource::Cpu, PROCESSOR_TIME)?;
