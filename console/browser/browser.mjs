@@ -73,10 +73,16 @@ export async function fits(page, what) {
         if (x.left < y.right - 1 && y.left < x.right - 1 && x.top < y.bottom - 1 && y.top < x.bottom - 1) overlaps += 1;
       }
     }
-    return { wide, cut, overlaps };
+    const beyond = [...document.querySelectorAll(".card time, .card td, .card dd, .card .badge, .card button")]
+      .filter((one) => one.checkVisibility() && !one.closest(".hide, .messages, .scroll > table thead"))
+      .filter((one) => one.getBoundingClientRect().right > one.closest(".card").getBoundingClientRect().right + 1)
+      .filter((one) => { const box = one.closest(".scroll"); return !box || getComputedStyle(box).overflowX === "visible"; })
+      .map((one) => one.textContent.trim().slice(0, 40));
+    return { wide, cut, overlaps, beyond };
   });
   if (found.wide > 0) wrongs.push(`${what}: ${found.wide} px wider than the page`);
   if (found.cut.length) wrongs.push(`${what}: cut: ${found.cut.join(" | ")}`);
+  if (found.beyond.length) wrongs.push(`${what}: beyond its card: ${found.beyond.join(" | ")}`);
   if (found.overlaps) wrongs.push(`${what}: ${found.overlaps} buttons overlap`);
 }
 

@@ -129,7 +129,7 @@ async fn a_host_says_of_itself_that_it_is_jailed_and_has_no_environment() {
     }
     // The nineteenth field; the name in brackets may hold spaces.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let nice = stat.rsplit_once(") ").unwrap().1.split(" ").nth(16).unwrap();
+    let nice = stat.rsplit_once(") ").unwrap().1.split(' ').nth(16).unwrap();
     assert!(nice.parse::<i32>().unwrap() >= 5, "{stat}");
     let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
     assert!(command.contains(COMMAND), "{command}");
