@@ -17,6 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::job::{Fault, FaultKind, Job, Output, Reply};
 use process::{Broken, Host};
 
+/// A run that takes longer than this goes on behind everything else, at the lowest priority. No script that
+/// answers somebody needs it; one that does not end must not take the time of those that do.
+const BEHIND_AFTER: Duration = Duration::from_millis(100);
+
 /// What a parent allows a late host before it is killed: its own clock should have ended the run.
 const GRACE: Duration = Duration::from_millis(50);
 /// Between two tries to start a host that could not be started.
@@ -165,8 +169,8 @@ impl Shared {
         let host = lease.host.as_mut().expect("invariant: a lease has a host until it is returned");
         let began = Instant::now();
         let most = Duration::from_millis(job.limits.time_ms) + GRACE;
-        let exchange = host.exchange(body, job.limits.output + REPLY_ROOM);
-        let reply = match tokio::time::timeout(most, exchange).await {
+        let reply = host.exchange(body, job.limits.output + REPLY_ROOM, BEHIND_AFTER);
+        let reply = match tokio::time::timeout(most, reply).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(Broken::Ended)) => return Err(Ended::Host),
             Ok(Err(Broken::TooLarge)) => {
@@ -225,7 +229,7 @@ impl Shared {
 
 impl Lease<'_> {
     fn give_back(mut self) {
-        let fresh = |host: &Host| host.runs < RUNS_MAX && host.busy < BUSY_MAX;
+        let fresh = |host: &Host| !host.behind && host.runs < RUNS_MAX && host.busy < BUSY_MAX;
         if let Some(host) = self.host.take_if(|host| fresh(host)) {
             self.pool.give(host);
         }

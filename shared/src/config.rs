@@ -118,7 +118,7 @@ settings! {
         /// Requests with a bad token that one address may send a minute before it gets 429.
         failures_per_minute: u32 = "600",
         /// With the database away, channels are served from memory for this long.
-        registry_stale_max: Duration = "10min",
+        registry_stale_max: Duration = "15min",
         /// Origins that browsers may call from; `*` for any, empty for none.
         cors_origins: Vec<String> = "*",
     }

@@ -22,8 +22,12 @@ struct Hosts {
 }
 
 fn hosts(count: usize) -> Hosts {
+    start(count, false)
+}
+
+fn start(count: usize, best_effort: bool) -> Hosts {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_dispatcher"));
-    let pool = Pool::new(Config { program, hosts: count, best_effort: false });
+    let pool = Pool::new(Config { program, hosts: count, best_effort });
     let mut keeping = JoinSet::new();
     keeping.spawn(pool.clone().keep(CancellationToken::new()));
     Hosts { pool, _keeping: keeping }
@@ -127,12 +131,64 @@ async fn a_host_says_of_itself_that_it_is_jailed_and_has_no_environment() {
     if let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) {
         assert!(environment.is_empty());
     }
-    // The nineteenth field; the name in brackets may hold spaces.
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let nice = stat.rsplit_once(") ").unwrap().1.split(' ').nth(16).unwrap();
-    assert!(nice.parse::<i32>().unwrap() >= 5, "{stat}");
+    assert!(nice(pid).is_some_and(|nice| (5..19).contains(&nice)));
     let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
     assert!(command.contains(COMMAND), "{command}");
+}
+
+/// The nineteenth field; the name in brackets may hold spaces.
+fn nice(pid: u32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(16)?.parse().ok()
+}
+
+#[tokio::test]
+async fn a_run_that_takes_long_goes_on_behind_everything_else_and_its_host_gets_no_other() {
+    let hosts = hosts(1);
+    hosts.says("say(1)").await;
+    until("both are idle", || async { hosts.pool.idle().len() == 2 }).await;
+    let before = hosts.pool.idle();
+    let mut long = job("for (let n = 0; n < 5e7; n += 1) {} say('done')");
+    long.limits.time_ms = 60_000;
+    let watch = async {
+        until("one is behind everything else", || async {
+            before.iter().any(|pid| nice(*pid) == Some(19))
+        })
+        .await;
+        before.iter().copied().find(|pid| nice(*pid) == Some(19)).unwrap()
+    };
+    let (ran, behind) = tokio::join!(hosts.run(&long), watch);
+    assert_eq!(serde_json::Value::from(ran.unwrap().says), serde_json::json!(["done"]));
+    until("it is replaced", || async { hosts.pool.idle().len() == 2 }).await;
+    let after = hosts.pool.idle();
+    assert!(!after.contains(&behind), "{behind} in {after:?}");
+    assert!(after.iter().all(|pid| nice(*pid).is_some_and(|nice| nice < 19)));
+}
+
+/// Refuses this thread, and all that it starts, what a kernel without landlock does not have.
+fn without_landlock() {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+    let calls = [(libc::SYS_landlock_create_ruleset, Vec::new())].into();
+    let refused = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(calls, SeccompAction::Allow, refused, arch).unwrap();
+    apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
+}
+
+#[test]
+fn without_a_whole_jail_no_script_runs_unless_that_was_allowed() {
+    let kernel = std::thread::spawn(|| {
+        without_landlock();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let deadline = Instant::now() + Duration::from_secs(2);
+            let refused = start(1, false).pool.run(&job("say('ran')"), deadline).await;
+            let Err(Error::NoHost(why)) = refused else { panic!("{refused:?}") };
+            assert!(why.contains("script.jail") && why.contains("landlock: "), "{why}");
+            assert_eq!(start(1, true).says("say('ran')").await, serde_json::json!(["ran"]));
+        });
+    });
+    kernel.join().unwrap();
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ const USERS: usize = 5;
 /// A refusal, and an acceptance, comes within this time.
 const TOLD_MAX: Duration = Duration::from_secs(5);
 
-/// `SWITCHHOOK_TEST_AWAY` says how many seconds: up to the ten minutes of `ingress.registry_stale_max`.
+/// `SWITCHHOOK_TEST_AWAY` says how many seconds: up to the fifteen minutes of `ingress.registry_stale_max`.
 #[expect(clippy::disallowed_methods, reason = "how whoever runs the test tells it")]
 fn away() -> Duration {
     const USUAL: u64 = 20;

@@ -1,5 +1,5 @@
 //! Bots that others have written, or that run on what others have written: botbuilder (npm, and `PyPI`, which
-//! can only reply by calls), a Rasa action server and an OpenAI-compatible model (`PyPI`), a plain HTTP bot in
+//! can only reply by calls), Microsoft's Botkit (npm), a Rasa action server and an OpenAI-compatible model (`PyPI`), a plain HTTP bot in
 //! Python. One dialogue, one transcript.
 
 use std::fmt::Write as _;
@@ -27,8 +27,8 @@ pub(crate) const CLIENT_ID: &str = "cs-00000000-0000-5000-8000-00000000bee5";
 pub(crate) const SECRET: &str = "peers-of-the-tests-only-never-a-real-secret-0123";
 
 /// Bots that count, whoever has written them; the last two are models that were told what to say.
-const COUNTING: [&str; 5] =
-    ["counter.py", "actions.py", "activities.mjs", "activities.py", "by calls"];
+const COUNTING: [&str; 6] =
+    ["counter.py", "actions.py", "activities.mjs", "activities.py", "botkit.mjs", "by calls"];
 const MODELS: [&str; 2] = ["whole", "streaming"];
 
 /// A peer at work, and its port.
@@ -90,7 +90,14 @@ struct Stage {
 
 impl Stage {
     async fn start() -> Self {
-        let scripts = ["counter.py", "actions.py", "activities.mjs", "model.py", "activities.py"];
+        let scripts = [
+            "counter.py",
+            "actions.py",
+            "activities.mjs",
+            "model.py",
+            "activities.py",
+            "botkit.mjs",
+        ];
         let peers = join_all(scripts.map(start));
         let (peers, receiver, (bank, tool, asked_of_bank)) =
             tokio::join!(peers, Receiver::start(), bank());
@@ -121,6 +128,7 @@ impl Stage {
             ),
             ("activities.mjs", activities(2, "")),
             ("activities.py", activities(4, "")),
+            ("botkit.mjs", activities(5, "")),
             ("by calls", activities(2, ", replies = \"normal\"")),
             ("whole", model("stream = false")),
             ("streaming", model("stream = true")),
