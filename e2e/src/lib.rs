@@ -13,4 +13,5 @@ pub mod open_loop;
 pub mod overload;
 pub mod recovery;
 pub mod rig;
+pub mod soak;
 pub mod torture;

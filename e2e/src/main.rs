@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use e2e::open_loop::{self, OpenLoop};
 use e2e::overload::{self, Overload};
 use e2e::recovery::{self, Recovery};
+use e2e::soak::{self, Soak};
 use e2e::torture::{self, Engines, Torture};
 
 #[derive(Parser)]
@@ -24,6 +25,8 @@ enum Command {
     OpenLoop(OpenLoop),
     /// Faults at eight tenths of the capacity: exit status 0 only when all is well again soon after each.
     Recovery(Recovery),
+    /// A long load of very many conversations: exit status 0 only when nothing grows and nothing is lost.
+    Soak(Soak),
 }
 
 fn main() -> Result<()> {
@@ -39,6 +42,7 @@ impl Command {
         match self {
             Self::Torture(torture) => torture.engines,
             Self::Overload(overload) => overload.engines,
+            Self::Soak(soak) => soak.engines,
             Self::OpenLoop(_) | Self::Recovery(_) => Engines::Rabbitmq,
         }
     }
@@ -61,6 +65,11 @@ async fn run(command: Command) -> Result<()> {
             let outcome = recovery::run(&recovery).await?;
             say(&outcome.table());
             ensure!(outcome.broken().is_empty(), "promises are broken");
+        }
+        Command::Soak(soak) => {
+            let outcome = soak::run(&soak).await?;
+            say(&outcome.table());
+            ensure!(outcome.broken.is_empty(), "promises are broken");
         }
     }
     Ok(())

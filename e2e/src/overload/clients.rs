@@ -30,6 +30,7 @@ pub struct Clients {
     urls: Arc<[String]>,
     token: Arc<str>,
     next: Arc<AtomicU32>,
+    users: u32,
     patience: Option<Patience>,
     /// What this channel's keys begin with.
     keys: &'static str,
@@ -59,6 +60,7 @@ impl Clients {
             urls: urls.collect(),
             token: line.token()?.into(),
             next: Arc::default(),
+            users: USERS,
             patience: None,
             keys: if line.asynchronous { "async" } else { "sync" },
         })
@@ -68,6 +70,12 @@ impl Clients {
     #[must_use]
     pub fn patient(self, patience: Patience) -> Self {
         Self { patience: Some(patience), ..self }
+    }
+
+    /// Of whom there are so many; each speaks again when all others have.
+    #[must_use]
+    pub fn of(self, users: u32) -> Self {
+        Self { users: users.max(1), ..self }
     }
 
     /// So many requests a second, whatever becomes of them; returns when the last has ended.
@@ -124,7 +132,7 @@ impl Clients {
     }
 
     async fn post(&self, number: u32, nth: usize) -> End {
-        let user = number % USERS;
+        let user = number % self.users;
         let text = bot::append(number);
         let body = json!({"message": {"text": text}, "from": {"id": format!("user-{user}")}});
         let first = usize::try_from(number).unwrap_or_default();

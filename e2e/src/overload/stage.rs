@@ -13,6 +13,7 @@ use super::tally::Tally;
 use super::{Load, Mode, Overload};
 use crate::endpoint::Script;
 use crate::rig::{Options, Rig};
+use crate::soak::resident_mib;
 use crate::torture::ground::Ground;
 
 const CALM: Duration = Duration::from_secs(3);
@@ -114,12 +115,6 @@ impl Stage {
 
     fn memory_mib(&self) -> f64 {
         let pids = self.rig.system.processes().iter().filter_map(testkit::system::Process::pid);
-        pids.filter_map(resident_kib).sum::<f64>() / 1024.0
+        pids.filter_map(resident_mib).sum()
     }
-}
-
-fn resident_kib(pid: u32) -> Option<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.split_whitespace().next()?.parse().ok()
 }

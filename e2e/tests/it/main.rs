@@ -12,6 +12,7 @@ mod controls;
 mod crash_points;
 mod dialogs;
 mod durable;
+mod encrypted;
 mod exchange;
 mod monitoring;
 mod neighbours;
