@@ -73,9 +73,8 @@ fn meddles(parent: i32, byte: usize) -> Vec<(&'static str, bool)> {
 
 /// Plays the engine.
 fn play(how: &str) {
-    let [jailed, port, parent, byte, folder] = how.splitn(5, ' ').collect::<Vec<_>>()[..] else {
-        panic!("{how}")
-    };
+    let told: [&str; 5] = how.splitn(5, ' ').collect::<Vec<_>>().try_into().unwrap();
+    let [jailed, port, parent, byte, folder] = told;
     let (port, parent, byte) =
         (port.parse().unwrap(), parent.parse().unwrap(), byte.parse().unwrap());
     let missing = if jailed == "jailed" { script::jail::enter().missing } else { Vec::new() };
