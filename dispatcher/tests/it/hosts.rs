@@ -200,7 +200,7 @@ async fn nothing_of_a_run_is_there_in_the_next_one() {
     let look = "say([typeof canary, typeof ({}).canary, typeof Array.canary, typeof say.canary,
         typeof context.session.BotUserSession.canary].join())";
     let nothing = ["undefined"; 5].join(",");
-    for _ in 0..200 {
+    for _ in 0..5_000 {
         assert_eq!(hosts.says(canary).await, serde_json::json!(["set"]));
         assert_eq!(hosts.says(look).await, serde_json::json!([nothing]));
     }
