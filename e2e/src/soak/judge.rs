@@ -1,12 +1,19 @@
 //! What a run must show.
 
-use super::{Outcome, Sample};
+use super::{Held, Outcome, Sample};
 
+/// Fewer have no quarters.
+const SAMPLES_MIN: usize = 8;
 /// What the last quarter may have more than the second: caches fill to their bounds in the first.
 const MEMORY_MAX: f64 = 1.1;
 const MEMORY_MORE_MIB: f64 = 4.0;
 const HANDLES_MORE: f64 = 8.0;
 const QUEUED_MORE: f64 = 100.0;
+
+const MEMORY: &str = "memory, MiB";
+const HANDLES: &str = "file handles";
+const SERIES: &str = "metric series";
+const QUEUED: &str = "messages in the broker's queues";
 
 /// A name, and a figure's median in each quarter of the samples.
 pub(super) type Quarters = (String, [f64; 4]);
@@ -15,7 +22,7 @@ pub(super) type Quarters = (String, [f64; 4]);
 pub(super) fn quarters(samples: &[Sample]) -> Vec<Quarters> {
     let mut all = Vec::new();
     for name in samples.first().iter().flat_map(|sample| sample.processes.keys()) {
-        let mut add = |what: &str, of: fn(&super::Held) -> f64| {
+        let mut add = |what: &str, of: fn(&Held) -> f64| {
             let figures = samples.iter().filter_map(|sample| sample.processes.get(name)).map(of);
             all.push((format!("{name} {what}"), medians(&figures.collect::<Vec<_>>())));
         };
@@ -27,11 +34,6 @@ pub(super) fn quarters(samples: &[Sample]) -> Vec<Quarters> {
     all.push((QUEUED.to_owned(), medians(&queued)));
     all
 }
-
-const MEMORY: &str = "memory, MiB";
-const HANDLES: &str = "file handles";
-const SERIES: &str = "metric series";
-const QUEUED: &str = "messages in the broker's queues";
 
 fn medians(figures: &[f64]) -> [f64; 4] {
     [0, 1, 2, 3].map(|quarter| {
@@ -45,6 +47,9 @@ fn medians(figures: &[f64]) -> [f64; 4] {
 /// In words, with figures.
 pub(super) fn broken(outcome: &Outcome, conversations: u32) -> Vec<String> {
     let mut broken = Vec::new();
+    if outcome.samples.len() < SAMPLES_MIN {
+        broken.push(format!("{} samples tell nothing", outcome.samples.len()));
+    }
     for (name, [_, second, _, last]) in quarters(&outcome.samples) {
         let most = match &name {
             name if name.ends_with(MEMORY) => second * MEMORY_MAX + MEMORY_MORE_MIB,
@@ -55,9 +60,6 @@ pub(super) fn broken(outcome: &Outcome, conversations: u32) -> Vec<String> {
         if last > most {
             broken.push(format!("{name}: {last:.1}, at most {most:.1}"));
         }
-    }
-    if outcome.samples.len() < 8 {
-        broken.push(format!("{} samples tell nothing", outcome.samples.len()));
     }
     if outcome.conversations < conversations {
         broken.push(format!("only {} conversations", outcome.conversations));
@@ -75,7 +77,6 @@ pub(super) fn broken(outcome: &Outcome, conversations: u32) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Held;
     use super::*;
     use crate::overload::tally::Tally;
 
